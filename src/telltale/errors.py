@@ -1,0 +1,129 @@
+"""Every error telltale raises on purpose. Knows nothing of what raised it.
+
+    TelltaleError
+    ├── ConfigError        config        telltale.toml, page.toml, a command's option
+    ├── MissingPartError   missing-part  a browser, a package or a tool this machine lacks
+    ├── ImageError         image         a picture that cannot be decoded, or is too large
+    ├── CatalogueError     catalogue     a damaged or unfit catalogue, label or data set folder
+    ├── LeakError          leak          near-duplicates or groups on both sides of a split
+    ├── PageError          page          a web page that cannot be driven or captured
+    ├── TrainError         train         a training run that cannot start or go on
+    ├── BundleError        bundle        a damaged, foreign or unfit bundle
+    ├── ParityError        parity        two runtimes that do not agree on the golden set
+    ├── ServeError         serve         a server or client that cannot start or connect
+    └── Interrupted        interrupted   Ctrl-C: what is saved, and how to go on
+
+Each says what was expected, what came instead and what to do next, in one line.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class TelltaleError(Exception):
+    """One clear line: `what: expected X, got Y; next`.
+
+    `code` is stable and documented in docs/errors.md; `status` is the HTTP status the server
+    answers with when the error came from a request.
+    """
+
+    code: ClassVar[str] = "error"
+    status: ClassVar[int] = 500
+
+    def __init__(self, what: str, *, expected: str = "", got: str = "", next: str = "") -> None:
+        self.what = what
+        self.expected = expected
+        self.got = got
+        self.next = next
+        super().__init__(self._line())
+
+    def _line(self) -> str:
+        middle = ", ".join(
+            part
+            for part in (
+                f"expected {self.expected}" if self.expected else "",
+                f"got {self.got}" if self.got else "",
+            )
+            if part
+        )
+        line = f"{self.what}: {middle}" if middle else self.what
+        return f"{line}; {self.next}" if self.next else line
+
+    def to_json(self) -> dict[str, str]:
+        """The error as the wire carries it: code, message and its three parts."""
+        return {
+            "code": self.code,
+            "message": str(self),
+            "expected": self.expected,
+            "got": self.got,
+            "next": self.next,
+        }
+
+
+class ConfigError(TelltaleError):
+    """A configuration file or an option that does not fit."""
+
+    code = "config"
+    status = 400
+
+
+class MissingPartError(TelltaleError):
+    """Something this machine lacks; `telltale doctor` lists all of them."""
+
+    code = "missing-part"
+
+
+class ImageError(TelltaleError):
+    """A picture that gives no pixels."""
+
+    code = "image"
+    status = 422
+
+
+class CatalogueError(TelltaleError):
+    """A catalogue or data set that is damaged, or a label that does not fit its task."""
+
+    code = "catalogue"
+
+
+class LeakError(TelltaleError):
+    """The same thing seen on both sides of a split."""
+
+    code = "leak"
+
+
+class PageError(TelltaleError):
+    """A web page that cannot be driven or captured."""
+
+    code = "page"
+
+
+class TrainError(TelltaleError):
+    """A training run that cannot start or go on."""
+
+    code = "train"
+
+
+class BundleError(TelltaleError):
+    """A bundle that is damaged, of another format, or does not fit its use."""
+
+    code = "bundle"
+
+
+class ParityError(TelltaleError):
+    """Two runtimes that disagree on the golden set by more than the declared tolerance."""
+
+    code = "parity"
+
+
+class ServeError(TelltaleError):
+    """A server that cannot start, or a client that cannot connect."""
+
+    code = "serve"
+
+
+class Interrupted(TelltaleError):
+    """Stopped by the user; `next` says how to go on."""
+
+    code = "interrupted"

@@ -1,0 +1,22 @@
+"""The kinds of task, each registered once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from telltale.errors import ConfigError
+from telltale.tasks.states import States
+from telltale.tasks.task import Json, Label, Outputs, Target, Task, Threshold, Thresholds, stack_targets
+
+KINDS: dict[str, type[States]] = {States.kind: States}
+"""Kind to class."""
+
+__all__ = ["KINDS", "Label", "Outputs", "Target", "Task", "Threshold", "Thresholds", "from_spec", "stack_targets"]
+
+
+def from_spec(spec: Mapping[str, Json]) -> Task:
+    """The task a `[task]` table or a bundle describes. Raises ConfigError."""
+    kind = spec.get("kind")
+    if kind not in KINDS:
+        raise ConfigError("task.kind", expected=" or ".join(sorted(KINDS)), got=repr(kind))
+    return KINDS[kind].from_spec(spec)
