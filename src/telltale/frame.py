@@ -27,5 +27,6 @@ class Frame:
     sequence: int
 
     def __post_init__(self) -> None:
-        assert self.image.ndim == 3 and self.image.shape[2] == 3, self.image.shape
+        assert self.image.ndim == 3, self.image.shape
+        assert self.image.shape[2] == 3, self.image.shape
         assert self.image.dtype == np.uint8, self.image.dtype
