@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# Brings a fresh Debian machine with Python and apt to where telltale builds, runs and passes its tests.
+# Says what it installs; does nothing that is already done. Usage: tools/setup.sh [python] [web] [browser] [cross]
+set -euo pipefail
+cd "$(dirname "$0")/.."
+say() { printf '\033[1msetup\033[0m %s\n' "$*" >&2; }
+
+apt_updated=
+apt_get() { # apt_get PACKAGE...: installs, or says how to
+  local sudo=
+  if [ "$(id -u)" != 0 ]; then sudo=$(command -v sudo || true); fi
+  if ! command -v apt-get >/dev/null || { [ "$(id -u)" != 0 ] && [ -z "$sudo" ]; }; then
+    say "cannot install $* here (no apt, or no right to): install it yourself, then run this again"
+    return 1
+  fi
+  if [ -z "$apt_updated" ]; then $sudo apt-get update -qq; apt_updated=1; fi
+  say "installing with apt: $*"
+  DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
+
+python_part() {
+  local python=${PYTHON:-python3} stamp=.venv/.telltale-ready
+  if [ -f $stamp ] && [ $stamp -nt pyproject.toml ]; then return; fi
+  "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+    { say "telltale needs Python 3.11 or newer, got $("$python" --version); set PYTHON=..."; exit 1; }
+  if [ ! -x .venv/bin/python ]; then
+    "$python" -c 'import ensurepip' 2>/dev/null || apt_get python3-venv
+    say "making .venv with $("$python" --version)"
+    "$python" -m venv .venv
+  fi
+  say "installing the Python packages of telltale-vision[all] into .venv (torch 2.13.0, CPU; a few minutes)"
+  .venv/bin/pip install --quiet --disable-pip-version-check torch==2.13.0
+  .venv/bin/pip install --quiet --disable-pip-version-check -e '.[all]'
+  touch $stamp
+}
+
+web_part() {
+  local stamp=web/vendor/versions.json
+  if [ -f $stamp ] && [ ! web/package-lock.json -nt $stamp ] && [ ! web/vendor.mjs -nt $stamp ]; then return; fi
+  command -v npm >/dev/null || apt_get nodejs npm
+  say "installing the npm files of the pages (three, onnxruntime-web, lit) into web/vendor"
+  (cd web && npm ci --silent --ignore-scripts && npm run --silent vendor >&2)
+}
+
+browser_part() {
+  for name in "${TELLTALE_CHROMIUM:-}" chromium chromium-browser google-chrome; do
+    if [ -n "$name" ] && command -v "$name" >/dev/null; then return; fi
+  done
+  apt_get chromium fonts-dejavu-core
+}
+
+cross_part() { # for the C runtime inside cameras; nothing else needs it
+  local missing=()
+  command -v arm-linux-gnueabihf-gcc >/dev/null || missing+=(gcc-arm-linux-gnueabihf libc6-dev-armhf-cross)
+  command -v qemu-arm >/dev/null || missing+=(qemu-user)
+  [ ${#missing[@]} = 0 ] || apt_get "${missing[@]}" || say "going on without a cross-compiler"
+}
+
+for part in "${@:-python web browser cross}"; do
+  for name in $part; do "${name}_part"; done
+done
