@@ -1,0 +1,79 @@
+"""Starts a project: a telltale.toml that explains itself. Knows the settings, and no stage."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from telltale.errors import ConfigError
+from telltale.project import FILE, Config, Project, validate
+
+
+def init_project(
+    folder: Path,
+    names: list[str],
+    mirror: list[tuple[str, str]],
+    *,
+    name: str | None = None,
+    width: int | None = None,
+    height: int | None = None,
+) -> Project:
+    """Write telltale.toml and the empty folders. Raises ConfigError when one is there already, or names do not fit."""
+    path = folder / FILE
+    if path.exists():
+        raise ConfigError(str(path), expected="no project yet", got="one", next="edit it, or name another folder")
+    title = name or folder.resolve().name
+    size = {key: value for key, value in (("width", width), ("height", height)) if value is not None}
+    task = {"kind": "states", "names": names, "mirror": [list(pair) for pair in mirror]}
+    config = validate({"name": title, "task": task, "input": size}, Config, FILE)
+    config.make_task()
+    folder.mkdir(parents=True, exist_ok=True)
+    for sub in ("images", "runs"):
+        (folder / sub).mkdir(exist_ok=True)
+    path.write_text(render(config), encoding="utf-8")
+    return Project.open(folder)
+
+
+def render(config: Config) -> str:
+    """The text of a new telltale.toml: what most people change first, with the defaults filled in."""
+    names = ", ".join(_quote(n) for n in config.task["names"])
+    pairs = ", ".join(f"[{_quote(a)}, {_quote(b)}]" for a, b in config.task["mirror"])
+    return f"""# A telltale project. Every key has a default but task; an unknown key is refused.
+name = {_quote(config.name)}
+licence = "unstated"            # of the model you make here; written into its bundle
+
+[task]
+kind = "states"                 # several independent yes/no states
+names = [{names}]
+mirror = [{pairs}]  # names that swap when a picture is flipped left to right
+
+[input]                         # what the model sees; small is fast
+width = {config.input.width}
+height = {config.input.height}
+fit = "stretch"                 # or "letterbox": keep the shape and pad
+
+[split]                         # shares of the groups; a group never crosses
+train = {config.split.train}
+calibration = {config.split.calibration}
+test = {config.split.test}
+seed = {config.split.seed}
+
+[train]
+backbone = {_quote(config.train.backbone)}  # pico, nano, tiny or small
+epochs = {config.train.epochs}
+# minutes = 5                   # stop after this long instead; the schedule fits
+
+[train.augment]
+flip = {str(config.train.augment.flip).lower()}                     # needs task.mirror wherever left and right matter
+
+[unsure]                        # told answers are wrong at most this often, with this confidence
+error = {config.unsure.error}
+confidence = {config.unsure.confidence}
+
+[smooth]                        # on live frames
+average_s = {config.smooth.average_s}
+dwell_s = {config.smooth.dwell_s}
+"""
+
+
+def _quote(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
