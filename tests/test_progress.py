@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import io
+import time
 
 import pytest
 
-from telltale import progress as module
 from telltale.progress import Plain, clock, progress
 
 
@@ -16,7 +16,7 @@ def test_seconds_read_as_a_clock() -> None:
 
 def test_plain_lines_hold_count_rate_time_left_and_note(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
-    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     out = io.StringIO()
     plain = Plain("collect", 40, "frames", out)
     now[0] += 1
@@ -28,7 +28,11 @@ def test_plain_lines_hold_count_rate_time_left_and_note(monkeypatch: pytest.Monk
 
 
 def test_a_step_that_fails_still_says_how_far_it_came(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(RuntimeError), progress("read", 3, "files") as step:
-        step.advance()
-        raise RuntimeError
+    def read() -> None:
+        with progress("read", 3, "files") as step:
+            step.advance()
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        read()
     assert capsys.readouterr().err.startswith("read 1/3 files")
