@@ -71,11 +71,14 @@ def doctor() -> None:
     from telltale.cli.doctor import examine
 
     parts = examine()
-    table = Table("", "part", "found", "for", "how to get it", box=None, header_style="dim")
+    table = Table(box=None, show_header=False, pad_edge=False)
     for part in parts:
         missing = part.found is None
         mark = "[red]✗[/]" if missing and part.needed else "[yellow]–[/]" if missing else "[green]✓[/]"
-        table.add_row(mark, part.name, part.found or "missing", part.use, part.get if missing else "")
+        table.add_row(mark, part.name, part.found or "missing", f"[dim]{part.use}[/]")
     out.print(table)
+    for part in parts:
+        if part.found is None:
+            out.print(f"\n[bold]{part.name}[/] is for: {part.use}\n  get it: {part.get}")
     if any(part.needed and part.found is None for part in parts):
         raise typer.Exit(1)
