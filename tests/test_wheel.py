@@ -1,0 +1,78 @@
+"""A user of the wheel needs neither Node nor the checkout."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import sysconfig
+import urllib.request
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from telltale import pages
+
+ROOT = Path(__file__).resolve().parent.parent
+
+SERVE = """
+import json, sys, urllib.request
+import telltale, telltale.pages as pages
+with pages.PageServer() as server:
+    sizes = {}
+    for path in ("car/index.html", "widget/tell-tale.js", "vendor/three/three.module.min.js",
+                 "vendor/onnxruntime-web/ort-wasm-simd-threaded.wasm", "vendor/lit/index.js"):
+        sizes[path] = len(urllib.request.urlopen(server.url(path)).read())
+print(json.dumps({"from": telltale.__file__, "root": str(pages.web_root()), "sizes": sizes}))
+"""
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if not pages.vendor_ready():
+        pytest.skip("the npm files are not here: tools/setup.sh web")
+    folder = tmp_path_factory.mktemp("dist")
+    build = [sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir", str(folder), str(ROOT)]
+    made = subprocess.run(build, capture_output=True, text=True)
+    assert made.returncode == 0, made.stdout + made.stderr
+    return next(folder.glob("*.whl"))
+
+
+def test_the_wheel_holds_the_pages_their_npm_files_and_their_licences(wheel: Path) -> None:
+    names = set(zipfile.ZipFile(wheel).namelist())
+    for path in (
+        "car/index.html",
+        "car/page.toml",
+        "widget/tell-tale.js",
+        "vendor/three/LICENSE",
+        "vendor/lit/LICENSE",
+    ):
+        assert f"telltale/_web/{path}" in names
+    assert "telltale/dataset/schema.sql" in names
+    assert not [n for n in names if "node_modules" in n]
+
+
+def test_the_wheel_serves_its_pages_from_a_clean_environment(wheel: Path, tmp_path: Path) -> None:
+    """A fresh virtual environment; only the dependencies are borrowed, so that no registry is asked."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "env")], check=True)
+    python = tmp_path / "env" / "bin" / "python"
+    site = Path(
+        subprocess.check_output(
+            [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], text=True
+        ).strip()
+    )
+    zipfile.ZipFile(wheel).extractall(site)
+    (site / "borrowed.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    ran = subprocess.run([python, "-I", "-c", SERVE], capture_output=True, text=True, cwd=tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    told = json.loads(ran.stdout)
+    assert told["from"].startswith(str(site))
+    assert told["root"].startswith(str(site))
+    assert told["sizes"]["vendor/onnxruntime-web/ort-wasm-simd-threaded.wasm"] > 1_000_000
+
+
+def test_the_page_server_isolates_pages_so_that_wasm_may_use_threads() -> None:
+    with pages.PageServer() as server, urllib.request.urlopen(server.url("car/index.html")) as answer:
+        assert answer.headers["Cross-Origin-Opener-Policy"] == "same-origin"
+        assert answer.headers["Cross-Origin-Embedder-Policy"] == "require-corp"
