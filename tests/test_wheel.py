@@ -57,12 +57,10 @@ def test_the_wheel_serves_its_pages_from_a_clean_environment(wheel: Path, tmp_pa
     """A fresh virtual environment; only the dependencies are borrowed, so that no registry is asked."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "env")], check=True)
     python = tmp_path / "env" / "bin" / "python"
-    site = Path(
-        subprocess.check_output(
-            [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], text=True
-        ).strip()
-    )
-    zipfile.ZipFile(wheel).extractall(site)
+    purelib = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    site = Path(subprocess.check_output([python, "-c", purelib], text=True).strip())
+    pip = [sys.executable, "-m", "pip", "--python", str(python), "--disable-pip-version-check"]
+    subprocess.run([*pip, "install", "--quiet", "--no-deps", "--no-index", str(wheel)], check=True)
     (site / "borrowed.pth").write_text(sysconfig.get_path("purelib") + "\n")
     ran = subprocess.run([python, "-I", "-c", SERVE], capture_output=True, text=True, cwd=tmp_path)
     assert ran.returncode == 0, ran.stderr

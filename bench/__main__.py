@@ -1,0 +1,36 @@
+"""`python -m bench [NAME...]`: run the measurements, each writing bench/results/*.json."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import time
+
+ALL = {
+    "collect": "bench.collect_speed",
+    "augment": "bench.train_augment",
+    "accuracy": "bench.accuracy",
+    "export": "bench.export_speed",
+    "serve_latency": "bench.serve_latency",
+    "serve_load": "bench.serve_load",
+    "browser": "bench.browser_local",
+    "demo": "bench.demo_time",
+}
+"""Name to module; each has `main(arguments)`."""
+
+
+def run(names: list[str]) -> int:
+    unknown = sorted(set(names) - set(ALL))
+    if unknown:
+        print(f"no such measurement: {', '.join(unknown)}; there are {', '.join(ALL)}", file=sys.stderr)
+        return 2
+    for name in names or ALL:
+        start_s = time.monotonic()
+        print(f"--- {name}", flush=True)
+        importlib.import_module(ALL[name]).main([])
+        print(f"--- {name} took {time.monotonic() - start_s:.0f} s", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run(sys.argv[1:]))
