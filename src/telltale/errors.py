@@ -11,6 +11,9 @@
     ├── BundleError        bundle        a damaged, foreign or unfit bundle
     ├── ParityError        parity        two runtimes that do not agree on the golden set
     ├── ServeError         serve         a server or client that cannot start or connect
+    ├── RequestError       request       a request or message the server does not understand
+    │   ├── MediaTypeError media-type    a body that is no JPEG, PNG or WebP
+    │   └── TooLargeError  too-large     a body or frame over the server's limit
     └── Interrupted        interrupted   Ctrl-C: what is saved, and how to go on
 
 Each says what was expected, what came instead and what to do next, in one line.
@@ -121,6 +124,27 @@ class ServeError(TelltaleError):
     """A server that cannot start, or a client that cannot connect."""
 
     code = "serve"
+
+
+class RequestError(TelltaleError):
+    """A request or message that the server does not understand."""
+
+    code = "request"
+    status = 400
+
+
+class MediaTypeError(RequestError):
+    """A body that is no JPEG, PNG or WebP."""
+
+    code = "media-type"
+    status = 415
+
+
+class TooLargeError(RequestError):
+    """A body or frame over the server's limit."""
+
+    code = "too-large"
+    status = 413
 
 
 class Interrupted(TelltaleError):
