@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Brings a fresh Debian machine with Python and apt to where telltale builds, runs and passes its tests.
-# Says what it installs; does nothing that is already done. Usage: tools/setup.sh [python] [web] [browser] [cross]
+# Says what it installs; does nothing that is already done. Usage: tools/setup.sh [web] [python] [browser] [cross]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 say() { printf '\033[1msetup\033[0m %s\n' "$*" >&2; }
@@ -56,6 +56,6 @@ cross_part() { # for the C runtime inside cameras; nothing else needs it
   [ ${#missing[@]} = 0 ] || apt_get "${missing[@]}" || say "going on without a cross-compiler"
 }
 
-for part in "${@:-python web browser cross}"; do
+for part in "${@:-web python browser cross}"; do
   for name in $part; do "${name}_part"; done
 done
