@@ -1,0 +1,213 @@
+// Draws the surroundings, keeps them as a cube for reflections, and casts the car's shadow on the ground.
+
+import * as THREE from "three";
+import { MAX_LAMPS, WORLD } from "./world.js";
+
+/** GLSL: linear light to what a screen shows (a filmic curve after Narkowicz 2015, then the sRGB curve). */
+export const TONE = /* glsl */ `
+vec3 tone(vec3 c) {
+  c *= .8;
+  c = clamp(c * (2.51 * c + .03) / (c * (2.43 * c + .59) + .14), 0., 1.);
+  return mix(c * 12.92, 1.055 * pow(c, vec3(1. / 2.4)) - .055, step(.0031308, c));
+}`;
+
+const CUBE = 128;
+const SHADOW = 256;
+/** Half the side of the square of ground that takes a shadow, in metres. */
+const REACH = 5;
+
+const SCREEN_VERTEX = /* glsl */ `
+varying vec2 vAt; void main() { vAt = position.xy; gl_Position = vec4(position.xy, 1., 1.); }`;
+
+const BEHIND = /* glsl */ `
+uniform mat4 unproject; uniform vec3 eye; uniform sampler2D shadow; uniform float exposure;
+varying vec2 vAt;
+${WORLD}${TONE}
+float dark(vec2 at, float level) {
+  return textureLod(shadow, at, level).r;
+}
+void main() {
+  vec4 p = unproject * vec4(vAt, 1., 1.);
+  vec3 ray = normalize(p.xyz / p.w - eye);
+  float onFloor;
+  vec3 c = world(eye, ray, onFloor);
+  if (onFloor > 0.) {
+    vec3 g = eye - ray * eye.y / ray.y;
+    vec2 at = g.xz / ${(2 * REACH).toFixed(1)} + .5;
+    vec2 inside = step(abs(at - .5), vec2(.5));
+    if (inside.x * inside.y > 0.) {
+      vec2 s = texture2D(shadow, at).rg;
+      float sunShare = dot(keyColour, vec3(.33)) * max(key.y, 0.) * .32 / (dot(ambient, vec3(.33)) + dot(keyColour, vec3(.33)) * max(key.y, 0.) * .32 + 1e-4);
+      float keep = (1. - .92 * s.g * s.g) * (1. - s.r * sunShare * .9);
+      c *= mix(1., keep, onFloor);
+    }
+  }
+  gl_FragColor = vec4(tone(c * exposure), 1.);
+}`;
+
+const CUBE_VERTEX = /* glsl */ `
+varying vec3 vRay; void main() { vRay = position; gl_Position = projectionMatrix * viewMatrix * vec4(position + cameraPosition, 1.); }`;
+
+const CUBE_FRAGMENT = /* glsl */ `
+#define LAMPS ${MAX_LAMPS}
+uniform vec3 lampAt[LAMPS], lampAcross[LAMPS], lampColour[LAMPS]; uniform vec2 lampSize[LAMPS]; uniform float skyShare;
+varying vec3 vRay;
+${WORLD}
+void main() {
+  vec3 d = normalize(vRay);
+  float onFloor;
+  vec3 c = world(vec3(0., .7, 0.), d, onFloor);
+  if (d.y >= 0.) c *= skyShare;
+  // Under the car and close by the ground is in its own shade.
+  c *= mix(1., .55, onFloor * smoothstep(-.25, -.9, d.y));
+  for (int i = 0; i < LAMPS; i++) {
+    float front = dot(d, lampAt[i]);
+    if (front <= 0.) continue;
+    vec3 up = cross(lampAt[i], lampAcross[i]);
+    vec2 q = abs(vec2(dot(d, lampAcross[i]), dot(d, up))) / front;
+    vec2 s = smoothstep(lampSize[i] * 1.12 + .02, lampSize[i] * .9, q);
+    c += lampColour[i] * s.x * s.y;
+  }
+  gl_FragColor = vec4(min(c, vec3(24.)), 1.);
+}`;
+
+const FLAT_VERTEX = /* glsl */ `
+uniform vec3 lean; // metres along x and z for each metre of height
+void main() {
+  vec4 p = modelMatrix * vec4(position, 1.);
+  vec2 at = (p.xz - lean.xz * max(p.y, 0.)) / ${REACH.toFixed(1)};
+  gl_Position = vec4(at, clamp(p.y * .1, -1., 1.), 1.);
+}`;
+
+const BLUR_FRAGMENT = /* glsl */ `
+uniform sampler2D source; uniform vec2 along; uniform vec2 widths; varying vec2 vAt;
+void main() {
+  vec2 at = vAt * .5 + .5, sum = vec2(0.), weight = vec2(0.);
+  for (int i = -7; i <= 7; i++) {
+    float f = float(i) / 7.;
+    float w = exp(-2.5 * f * f);
+    sum.x += w * texture2D(source, at + along * f * widths.x).r;
+    sum.y += w * texture2D(source, at + along * f * widths.y).g;
+    weight += w;
+  }
+  gl_FragColor = vec4(sum / weight, 0., 1.);
+}`;
+
+const vectors = (n, make) => Array.from({ length: n }, make);
+
+export class Surroundings {
+  /** @param {THREE.WebGLRenderer} renderer */
+  constructor(renderer) {
+    this.renderer = renderer;
+    const uniform = (value) => ({ value });
+    this.world = {
+      floorColour: uniform(new THREE.Vector3()), wallColour: uniform(new THREE.Vector3()), skyTop: uniform(new THREE.Vector3()),
+      skyHorizon: uniform(new THREE.Vector3()), ambient: uniform(new THREE.Vector3()), key: uniform(new THREE.Vector3()),
+      keyColour: uniform(new THREE.Vector3()), night: uniform(0), turn: uniform(0), outdoors: uniform(0), exposure: uniform(1),
+    };
+    this.cube = new THREE.WebGLCubeRenderTarget(CUBE, { type: THREE.HalfFloatType, generateMipmaps: true, minFilter: THREE.LinearMipmapLinearFilter });
+    this.cubeCamera = new THREE.CubeCamera(0.1, 10, this.cube);
+    /** What the car's materials read. */
+    this.shared = { ...this.world, around: uniform(this.cube.texture), levels: uniform(Math.log2(CUBE)) };
+
+    const target = () => new THREE.WebGLRenderTarget(SHADOW, SHADOW, { depthBuffer: false, format: THREE.RGFormat, type: THREE.UnsignedByteType });
+    [this.cast, this.blurred] = [target(), target()];
+    this.flat = new THREE.ShaderMaterial({
+      vertexShader: FLAT_VERTEX, fragmentShader: "uniform vec4 ink; void main() { gl_FragColor = ink; }", side: THREE.DoubleSide,
+      depthTest: false, depthWrite: false, blending: THREE.CustomBlending, blendEquation: THREE.MaxEquation,
+      blendSrc: THREE.OneFactor, blendDst: THREE.OneFactor,
+      uniforms: { lean: uniform(new THREE.Vector3()), ink: uniform(new THREE.Vector4()) },
+    });
+    this.blur = new THREE.ShaderMaterial({
+      vertexShader: SCREEN_VERTEX, fragmentShader: BLUR_FRAGMENT, depthTest: false, depthWrite: false,
+      uniforms: { source: uniform(null), along: uniform(new THREE.Vector2()), widths: uniform(new THREE.Vector2(0.02, 0.05)) },
+    });
+    this.behind = new THREE.ShaderMaterial({
+      vertexShader: SCREEN_VERTEX, fragmentShader: BEHIND, depthTest: false, depthWrite: false, defines: { KIND: 0 },
+      uniforms: { ...this.world, unproject: uniform(new THREE.Matrix4()), eye: uniform(new THREE.Vector3()), shadow: uniform(this.cast.texture) },
+    });
+    this.sphere = new THREE.ShaderMaterial({
+      vertexShader: CUBE_VERTEX, fragmentShader: CUBE_FRAGMENT, side: THREE.BackSide, depthTest: false, depthWrite: false, defines: { KIND: 0 },
+      uniforms: {
+        ...this.world, skyShare: uniform(1), lampAt: uniform(vectors(MAX_LAMPS, () => new THREE.Vector3(0, 1, 0))),
+        lampAcross: uniform(vectors(MAX_LAMPS, () => new THREE.Vector3(1, 0, 0))), lampColour: uniform(vectors(MAX_LAMPS, () => new THREE.Vector3())),
+        lampSize: uniform(vectors(MAX_LAMPS, () => new THREE.Vector2(0.1, 0.1))),
+      },
+    });
+    const plane = new THREE.BufferGeometry();
+    plane.setAttribute("position", new THREE.Float32BufferAttribute([-1, -1, 0, 3, -1, 0, -1, 3, 0], 3));
+    this.screen = new THREE.Mesh(plane, this.behind);
+    this.screen.frustumCulled = false;
+    this.screenScene = new THREE.Scene().add(this.screen);
+    const ball = new THREE.Mesh(new THREE.BoxGeometry(2, 2, 2), this.sphere);
+    ball.frustumCulled = false;
+    this.cubeScene = new THREE.Scene().add(ball);
+    this.noCamera = new THREE.OrthographicCamera();
+  }
+
+  /** @param {ReturnType<import("./world.js").surroundings>} around @param {number} exposure */
+  set(around, exposure) {
+    const w = this.world;
+    for (const name of ["skyTop", "skyHorizon", "ambient", "key", "keyColour"]) w[name].value.set(...around[name]);
+    w.floorColour.value.set(...around.floor);
+    w.wallColour.value.set(...around.wall);
+    for (const name of ["night", "turn", "outdoors"]) w[name].value = around[name];
+    w.exposure.value = exposure;
+    for (const material of [this.behind, this.sphere]) {
+      if (material.defines.KIND !== around.kind) {
+        material.defines.KIND = around.kind;
+        material.needsUpdate = true;
+      }
+    }
+    const u = this.sphere.uniforms;
+    u.skyShare.value = around.sky;
+    for (let i = 0; i < MAX_LAMPS; i++) {
+      const lamp = around.lamps[i];
+      u.lampColour.value[i].set(...(lamp?.colour ?? [0, 0, 0]));
+      if (!lamp) continue;
+      u.lampAt.value[i].set(...lamp.direction);
+      u.lampAcross.value[i].set(...lamp.across);
+      u.lampSize.value[i].set(...lamp.size);
+    }
+    this.cubeCamera.update(this.renderer, this.cubeScene);
+  }
+
+  /** @param {{scene: THREE.Scene, pose: (openness: Record<string, number>) => void, override: (m: THREE.Material | null) => void}} proxy */
+  castShadow(proxy, openness) {
+    const r = this.renderer;
+    proxy.pose(openness);
+    const key = this.world.key.value;
+    const lean = this.flat.uniforms.lean.value;
+    r.setRenderTarget(this.cast);
+    r.setClearColor(0x000000, 0);
+    r.clear();
+    proxy.scene.overrideMaterial = this.flat;
+    // Red: along the key light. Green: straight down, for the dark contact under the car.
+    const slope = Math.min(2.2, Math.hypot(key.x, key.z) / Math.max(key.y, 0.05));
+    const flatLength = Math.hypot(key.x, key.z) || 1;
+    lean.set((key.x / flatLength) * slope, 0, (key.z / flatLength) * slope);
+    this.flat.uniforms.ink.value.set(1, 0, 0, 1);
+    r.render(proxy.scene, this.noCamera);
+    lean.set(0, 0, 0);
+    this.flat.uniforms.ink.value.set(0, 1, 0, 1);
+    r.render(proxy.scene, this.noCamera);
+    proxy.scene.overrideMaterial = null;
+    this.screen.material = this.blur;
+    for (const [from, to, x, y] of [[this.cast, this.blurred, 1, 0], [this.blurred, this.cast, 0, 1]]) {
+      this.blur.uniforms.source.value = from.texture;
+      this.blur.uniforms.along.value.set(x, y);
+      r.setRenderTarget(to);
+      r.render(this.screenScene, this.noCamera);
+    }
+    this.screen.material = this.behind;
+    r.setRenderTarget(null);
+  }
+
+  /** Fills the canvas with the surroundings. @param {THREE.PerspectiveCamera} camera */
+  drawBehind(camera) {
+    const u = this.behind.uniforms;
+    u.unproject.value.multiplyMatrices(camera.matrixWorld, camera.projectionMatrixInverse);
+    u.eye.value.copy(camera.position);
+    this.renderer.render(this.screenScene, this.noCamera);
+  }
+}
