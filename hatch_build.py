@@ -1,0 +1,23 @@
+"""Puts the web pages and their npm files into the wheel. An editable install serves them from the checkout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+FOLDERS = ("car", "widget", "vendor")
+
+
+class PagesHook(BuildHookInterface):
+    PLUGIN_NAME = "custom"
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        if version == "editable":
+            return
+        web = Path(self.root) / "web"
+        if not (web / "vendor" / "versions.json").is_file():
+            raise FileNotFoundError(f"{web / 'vendor'} is missing: run tools/setup.sh web first")
+        for folder in FOLDERS:
+            build_data["force_include"][str(web / folder)] = f"telltale/_web/{folder}"
