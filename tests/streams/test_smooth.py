@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from collections.abc import Sequence
@@ -36,7 +37,8 @@ def times(steps: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
 
 def smooth(pairs: Sequence[tuple[float, float]], average_s: float, dwell_s: float) -> tuple[list[str], list[Event]]:
     smoother = Smoother(["hood"], {"hood": BOTH}, average_s, dwell_s)
-    states, events = [], []
+    states: list[str] = []
+    events: list[Event] = []
     for t_s, p in pairs:
         told = smoother.update(t_s, {"hood": p})
         states.append(told.readings["hood"].state)
@@ -106,7 +108,7 @@ def test_no_told_state_is_shorter_than_the_dwell(
     steps: list[tuple[float, float]], average_s: float, dwell_s: float
 ) -> None:
     events = smooth(times(steps), average_s, dwell_s)[1]
-    for before, after in zip(events, events[1:], strict=False):
+    for before, after in itertools.pairwise(events):
         assert after.t_s - before.t_s >= dwell_s - 2 * SLACK_S
         assert after.from_state == before.to_state
         assert after.from_state != after.to_state

@@ -1,0 +1,88 @@
+"""Turns encoded pictures into answers, on as many threads as there are cores. Knows nothing of HTTP or sockets.
+
+Decoding, resizing and the network all release the interpreter lock, so threads are enough. Whoever wants an answer
+first waits for a turn, in order of asking; a stream picks its newest frame only then: no turn goes to an old one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from telltale.bundle.bundle import Bundle
+from telltale.bundle.spec import BundleSpec
+from telltale.preprocess import Preprocess, decode
+from telltale.serve.wire import check_picture
+from telltale.tasks import Task
+from telltale.tasks.task import Result
+
+
+class Model(Protocol):
+    """What the server needs of a `Predictor`; `bundle` raises BundleError when there is only a lone .onnx."""
+
+    @property
+    def spec(self) -> BundleSpec: ...
+    @property
+    def task(self) -> Task: ...
+    @property
+    def bundle(self) -> Bundle: ...
+    @property
+    def preprocess(self) -> Preprocess: ...
+    def run(self, batch: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One picture's answer.
+
+    size: (width, height) of the upright picture. infer_ms: decode, resize, run and decode of the outputs.
+    """
+
+    result: Result
+    size: tuple[int, int]
+    infer_ms: float
+
+
+class Engine:
+    """Shared by every connection of a server; belongs to one event loop."""
+
+    def __init__(self, model: Model, workers: int, max_pixels: int) -> None:
+        self._model = model
+        self._max_pixels = max_pixels
+        self._threads = ThreadPoolExecutor(workers, thread_name_prefix="telltale-infer")
+        self._turns = asyncio.Semaphore(workers)
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Wait for a free thread, first come first served."""
+        async with self._turns:
+            yield
+
+    async def tell(self, file: Callable[[], bytes]) -> Told:
+        """To be called within a turn. file: gives the encoded picture, on the thread.
+
+        Raises ImageError, MediaTypeError, and what `file` raises.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._tell, file)
+
+    def _tell(self, file: Callable[[], bytes]) -> Told:
+        start_s = time.perf_counter()
+        data = file()
+        check_picture(data)
+        image = decode(data, max_pixels=self._max_pixels)
+        height, width = image.shape[:2]
+        outputs = self._model.run(self._model.preprocess.apply(image)[None])
+        result = self._model.task.decode(outputs, self._model.spec.thresholds)[0]
+        return Told(result, (width, height), (time.perf_counter() - start_s) * 1e3)
+
+    def close(self) -> None:
+        """Waits for the pictures in hand."""
+        self._threads.shutdown(wait=True, cancel_futures=True)

@@ -1,0 +1,156 @@
+"""The wire's messages as types: what /openapi.json tells of them. Knows nothing of how they are made."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+State = Literal["on", "off", "unsure"]
+
+
+class Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class ReadingBody(Body):
+    """One name's answer."""
+
+    prob: float = Field(ge=0, le=1, description="probability of being on")
+    pred: Literal[0, 1] = Field(description="1 when prob >= 0.5")
+    state: State
+
+
+class ResultBody(Body):
+    """One picture's answer."""
+
+    type: Literal["result"]
+    seq: int
+    t_ms: float | None = Field(description="the client's capture time, echoed")
+    result: dict[str, ReadingBody] = Field(description="an answer for each name")
+    age_ms: float = Field(ge=0, description="from arrival to answer")
+    infer_ms: float = Field(ge=0, description="decode, resize and model")
+    size: tuple[int, int] = Field(description="width and height of the upright picture")
+
+
+class EventBody(Body):
+    """One name changed its told state."""
+
+    type: Literal["event"]
+    name: str
+    from_state: State = Field(alias="from")
+    to: State
+    prob: float = Field(ge=0, le=1)
+    t_s: float = Field(description="arrival of the frame, seconds since the connection opened")
+    age_ms: float = Field(ge=0)
+
+
+class StreamedBody(ResultBody):
+    """A frame's answer on the WebSocket."""
+
+    smoothed: dict[str, ReadingBody]
+    events: list[EventBody]
+    dropped: int = Field(ge=0, description="frames of this connection overtaken by newer ones so far")
+
+
+class ThresholdBody(Body):
+    """p <= low is off, p >= high is on, between is unsure."""
+
+    low: float = Field(ge=0, le=1)
+    high: float = Field(ge=0, le=1)
+
+
+class InputBody(Body):
+    """What the model sees."""
+
+    width: int
+    height: int
+    fit: Literal["stretch", "letterbox"]
+
+
+class BundleBody(Body):
+    """The model that answers."""
+
+    name: str
+    kind: str
+    names: list[str]
+    input: InputBody
+    thresholds: dict[str, ThresholdBody]
+    licence: str
+
+
+class SmoothingBody(Body):
+    """The connection's smoothing, seconds."""
+
+    average_s: float = Field(ge=0)
+    dwell_s: float = Field(ge=0)
+
+
+class HelloBody(Body):
+    """The first message of a connection."""
+
+    type: Literal["hello"]
+    protocol: Literal[1]
+    bundle: BundleBody
+    smoothing: SmoothingBody
+    version: str
+
+
+class FrameBody(Body):
+    """A frame in its JSON form."""
+
+    type: Literal["frame"] = "frame"
+    image: str = Field(description="data:image/jpeg;base64,...")
+    seq: int | None = None
+    t_ms: float | None = None
+
+
+class ErrorBody(Body):
+    """What was expected, what came and what to do next."""
+
+    type: Literal["error"]
+    code: str = Field(description="stable; see docs/errors.md")
+    message: str
+    expected: str
+    got: str
+    next: str
+    seq: int | None = Field(description="the frame's number, when the error is about one")
+
+
+class HealthBody(Body):
+    """The server lives."""
+
+    status: Literal["ok"]
+    bundle: str
+    kind: str
+    names: list[str]
+    connections: int
+    version: str
+
+
+PICTURE: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
+
+TELL_BODY: dict[str, Any] = {
+    "required": True,
+    "description": "A JPEG, PNG or WebP file, raw or as the one file of a form.",
+    "content": {
+        "image/jpeg": PICTURE,
+        "image/png": PICTURE,
+        "image/webp": PICTURE,
+        "application/octet-stream": PICTURE,
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "required": ["file"],
+                "properties": {"file": {"type": "string", "format": "binary"}},
+            }
+        },
+    },
+}
+
+TELL_ERRORS: dict[int | str, dict[str, Any]] = {
+    400: {"model": ErrorBody, "description": "A form that is damaged or holds no file."},
+    413: {"model": ErrorBody, "description": "More bytes than the server allows."},
+    415: {"model": ErrorBody, "description": "No JPEG, PNG or WebP."},
+    422: {"model": ErrorBody, "description": "A picture that gives no pixels, or too many."},
+}

@@ -1,0 +1,48 @@
+"""What a server may be told. Knows nothing of sockets or models."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from dataclasses import dataclass
+
+from telltale.preprocess import MAX_PIXELS
+
+ANY_ORIGIN = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class ServeSettings:
+    """Limits and manners of one server.
+
+    max_bytes: of a picture file, over HTTP or as one frame. max_pixels: of a picture once decoded.
+    average_s, dwell_s: smoothing; None: the bundle's. workers: pictures told at once; None: one for each core.
+    allow_origins: foreign pages (`https://host[:port]`) that may use the server; `*`: any. The server's own pages
+    and programs that send no Origin always may. None: any on a loopback address, else none.
+    """
+
+    max_bytes: int = 20_000_000
+    max_pixels: int = MAX_PIXELS
+    average_s: float | None = None
+    dwell_s: float | None = None
+    workers: int | None = None
+    allow_origins: tuple[str, ...] | None = None
+
+    def worker_count(self) -> int:
+        return self.workers or os.cpu_count() or 1
+
+    def origins(self, host: str) -> tuple[str, ...]:
+        """The foreign pages allowed on a server bound to this host."""
+        if self.allow_origins is not None:
+            return self.allow_origins
+        return (ANY_ORIGIN,) if is_loopback(host) else ()
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches an address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False

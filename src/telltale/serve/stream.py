@@ -1,0 +1,141 @@
+"""One WebSocket connection: frames in, answers out. Knows nothing of routes or threads.
+
+Two tasks: one only receives, so a slow model never holds up the socket; one answers the newest frame whenever it is
+its turn. Between them lies one slot.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from fastapi import WebSocket, WebSocketDisconnect
+
+from telltale.errors import RequestError, TelltaleError, TooLargeError
+from telltale.serve import wire
+from telltale.serve.engine import Engine, Told
+from telltale.serve.metrics import Metrics
+from telltale.streams import Closed, Latest, Smoothed, Smoother
+from telltale.tasks.states import StatesResult
+from telltale.tasks.task import Json
+
+log = logging.getLogger("telltale.serve")
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A frame and when it came, on time.perf_counter's clock."""
+
+    frame: wire.FrameMessage
+    seq: int
+    at_s: float
+
+
+class Stream:
+    """Runs until the client leaves."""
+
+    def __init__(
+        self, socket: WebSocket, engine: Engine, smoother: Smoother | None, metrics: Metrics, max_bytes: int
+    ) -> None:
+        self._socket = socket
+        self._engine = engine
+        self._smoother = smoother
+        self._metrics = metrics
+        self._max_bytes = max_bytes
+        self._slot: Latest[Arrived] = Latest()
+        self._opened_s = time.perf_counter()
+        self._arrived = 0
+
+    async def run(self, greeting: Mapping[str, Json]) -> None:
+        """Greet, then receive and answer. The socket is accepted already."""
+        self._metrics.connections += 1
+        answering = asyncio.create_task(self._answer())
+        try:
+            await self._send(greeting)
+            await self._receive()
+        except WebSocketDisconnect:
+            pass
+        finally:
+            self._slot.close()
+            answering.cancel()
+            await asyncio.gather(answering, return_exceptions=True)
+            self._metrics.connections -= 1
+
+    async def _receive(self) -> None:
+        while True:
+            message = await self._socket.receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            try:
+                frame = self._read(message)
+            except TelltaleError as cause:
+                await self._refuse(cause, None)
+                continue
+            seq = self._arrived if frame.seq is None else frame.seq
+            self._arrived += 1
+            dropped = self._slot.dropped
+            self._slot.put(Arrived(frame, seq, time.perf_counter()))
+            if self._slot.dropped > dropped:
+                self._metrics.dropped.inc()
+
+    def _read(self, message: Mapping[str, Json]) -> wire.FrameMessage:
+        """Raises RequestError, TooLargeError."""
+        data, text = message.get("bytes"), message.get("text")
+        limit = self._max_bytes if data is not None else self._max_bytes * 4 // 3 + 1024
+        size = len(data if data is not None else text or "")
+        if size > limit:
+            raise TooLargeError("frame", expected=f"at most {limit} bytes", got=str(size), next="scale it down")
+        if data is not None:
+            return wire.FrameMessage(data)
+        if text is None:
+            raise RequestError("message", expected="a binary or text message", got="neither", next=wire.SEE)
+        return wire.parse_frame(text)
+
+    async def _answer(self) -> None:
+        try:
+            while True:
+                await self._slot.ready()
+                async with self._engine.turn():
+                    arrived = self._slot.take()
+                    if arrived is None:
+                        continue
+                    try:
+                        told = await self._engine.tell(arrived.frame.file)
+                    except TelltaleError as cause:
+                        refusal = cause
+                        told = None
+                    except Exception:
+                        log.exception("a frame broke the model")
+                        refusal = TelltaleError("the server", got="a fault of its own", next="its log says more")
+                        told = None
+                if told is None:
+                    await self._refuse(refusal, arrived.seq)
+                else:
+                    await self._send(self._message(arrived, told))
+        except (Closed, WebSocketDisconnect, RuntimeError):
+            return  # the client has left; the receiving task sees it too
+
+    def _message(self, arrived: Arrived, told: Told) -> dict[str, Json]:
+        smoothed = self._smooth(arrived.at_s - self._opened_s, told)
+        age_ms = (time.perf_counter() - arrived.at_s) * 1e3
+        self._metrics.tell("ws", told.infer_ms, age_ms)
+        self._metrics.events.inc(len(smoothed.events))
+        message = wire.result(
+            arrived.seq, arrived.frame.t_ms, told.result.to_json(), told.size, age_ms=age_ms, infer_ms=told.infer_ms
+        )
+        return wire.streamed(message, smoothed.to_json(), smoothed.events, self._slot.dropped)
+
+    def _smooth(self, t_s: float, told: Told) -> Smoothed:
+        if self._smoother is None or not isinstance(told.result, StatesResult):
+            return Smoothed({}, ())
+        return self._smoother.update(t_s, {name: r.prob for name, r in told.result.readings.items()})
+
+    async def _refuse(self, cause: TelltaleError, seq: int | None) -> None:
+        self._metrics.errors.labels(cause.code).inc()
+        await self._send(wire.error(cause, seq))
+
+    async def _send(self, message: Mapping[str, Json]) -> None:
+        await self._socket.send_text(wire.dump(message))
