@@ -288,7 +288,7 @@ def _to_rgb(picture: PIL.Image.Image) -> Image:
             over = picture.convert("RGBA")
         white = PIL.Image.new("RGBA", over.size, (255, 255, 255, 255))
         picture = PIL.Image.alpha_composite(white, over)
-    return np.array(picture.convert("RGB"), np.uint8)
+    return np.array(picture if picture.mode == "RGB" else picture.convert("RGB"), np.uint8)
 
 
 def _grey(grey: NDArray[np.uint8]) -> Image:
