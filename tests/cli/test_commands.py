@@ -6,7 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
+
+from telltale.dataset.catalogue import Catalogue
+from telltale.project import Project
 
 
 def telltale(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -42,3 +47,21 @@ def test_doctor_says_how_to_get_what_is_missing(monkeypatch: pytest.MonkeyPatch,
     shown = telltale("doctor")
     assert shown.returncode == 0
     assert "apt install chromium" in shown.stdout
+
+
+def test_a_label_is_set_shown_and_taken_back(tmp_path: Path) -> None:
+    telltale("init", tmp_path, "-n", "hood")
+    project = Project.open(tmp_path)
+    with Catalogue.open(project.catalogue_path, project.images) as catalogue:
+        picture = cv2.imencode(".png", np.zeros((8, 8, 3), np.uint8))[1].tobytes()
+        catalogue.add(picture, suffix=".png", group="g", source="test")
+    said = telltale("label", "set", "1", "hood=open", "-p", tmp_path)
+    assert said.stdout == "1 hood = true\n", said.stderr
+    assert "hood=True" in telltale("label", "list", "--pictures", "-p", tmp_path).stdout
+    assert telltale("label", "undo", "1", "hood", "-p", tmp_path).stdout == "1 hood = unknown\n"
+    assert "taken back" in telltale("label", "history", "1", "-p", tmp_path).stdout
+
+
+def test_a_label_that_does_not_fit_is_refused(tmp_path: Path) -> None:
+    telltale("init", tmp_path, "-n", "hood")
+    assert "expected one picture" in telltale("label", "set", "1", "hood=open", "-p", tmp_path).stderr

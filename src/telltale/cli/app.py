@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from telltale import __version__
+from telltale.cli import labelling
 from telltale.errors import ConfigError
 
 app = typer.Typer(
@@ -82,3 +83,6 @@ def doctor() -> None:
             out.print(f"\n[bold]{part.name}[/] is for: {part.use}\n  get it: {part.get}")
     if any(part.needed and part.found is None for part in parts):
         raise typer.Exit(1)
+
+
+app.add_typer(labelling.app, name="label")

@@ -1,0 +1,114 @@
+"""`telltale label`: see, set and take back labels."""
+
+from __future__ import annotations
+
+import getpass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from telltale.cli.options import ProjectOption, name_value, open_project, out
+from telltale.dataset.catalogue import Catalogue, Example
+from telltale.errors import CatalogueError
+from telltale.tasks import Label
+
+app = typer.Typer(no_args_is_help=True, help="See, set and take back labels.")
+
+ImageArgument = Annotated[str, typer.Argument(help="A picture: its number, the start of its SHA-256, or its path.")]
+
+
+@app.command("list")
+def list_labels(
+    project: ProjectOption = Path("."),
+    split: Annotated[str | None, typer.Option(help="Only train, calibration or test.")] = None,
+    pictures: Annotated[bool, typer.Option("--pictures", help="A line for each picture.")] = False,
+) -> None:
+    """Count the labels; with --pictures, list them."""
+    opened = open_project(project)
+    with Catalogue.open(opened.catalogue_path, opened.images) as catalogue:
+        examples = catalogue.examples(split)
+    groups = {e.group for e in examples}
+    out.print(f"{len(examples)} pictures in {len(groups)} groups" + (f", split {split}" if split else ""))
+    if pictures:
+        for e in examples:
+            said = " ".join(f"{name}={label.value}" for name, label in sorted(e.labels.items()))
+            print(f"{e.image_id}\t{e.sha256[:10]}\t{e.split or '-'}\t{e.group}\t{said}")
+        return
+    out.print(_count_table(opened.config.make_task().names, examples))
+
+
+def _count_table(names: tuple[str, ...], examples: list[Example]) -> Table:
+    table = Table("name", "value", "pictures", box=None, header_style="dim")
+    for name in names:
+        counts: dict[str, int] = {}
+        for example in examples:
+            label = example.labels.get(name)
+            word = "unlabelled" if label is None else str(label.value).lower()
+            counts[word] = counts.get(word, 0) + 1
+        for word, count in sorted(counts.items()):
+            table.add_row(name, word, str(count))
+    return table
+
+
+@app.command("set")
+def set_labels(
+    image: ImageArgument,
+    values: Annotated[list[str], typer.Argument(help="NAME=VALUE, e.g. hood=open; =unknown forgets.")],
+    project: ProjectOption = Path("."),
+) -> None:
+    """Say what a picture shows; the newest word wins, the older ones are kept."""
+    opened = open_project(project)
+    task = opened.config.make_task()
+    with Catalogue.open(opened.catalogue_path, opened.images) as catalogue:
+        example = _find(catalogue, image)
+        for text in values:
+            name, value = name_value(text, "label")
+            if name not in task.names:
+                raise CatalogueError("label", expected=" or ".join(task.names), got=repr(name))
+            known = value.lower() not in ("unknown", "none", "null")
+            said = bool(task.encode({name: Label(value)}).values[task.names.index(name)]) if known else None
+            catalogue.label(example.image_id, name, said, who=getpass.getuser())
+            out.print(f"{example.image_id} {name} = {'unknown' if said is None else str(said).lower()}")
+
+
+@app.command("undo")
+def undo_label(image: ImageArgument, name: str, project: ProjectOption = Path(".")) -> None:
+    """Take the newest label of one name back."""
+    opened = open_project(project)
+    with Catalogue.open(opened.catalogue_path, opened.images) as catalogue:
+        example = _find(catalogue, image)
+        catalogue.undo(example.image_id, name, who=getpass.getuser())
+        label = _find(catalogue, str(example.image_id)).labels.get(name)
+        out.print(f"{example.image_id} {name} = {'unknown' if label is None else str(label.value).lower()}")
+
+
+@app.command("history")
+def show_history(image: ImageArgument, project: ProjectOption = Path(".")) -> None:
+    """Who said what of a picture, and when."""
+    opened = open_project(project)
+    with Catalogue.open(opened.catalogue_path, opened.images) as catalogue:
+        table = Table("when", "who", "name", "value", "", box=None, header_style="dim")
+        for entry in catalogue.history(_find(catalogue, image).image_id):
+            value = "unknown" if entry.value is None else str(entry.value).lower()
+            table.add_row(entry.said_at, entry.who, entry.name, value, "taken back" if entry.undone else "")
+    out.print(table)
+
+
+def _find(catalogue: Catalogue, image: str) -> Example:
+    """By number, by the start of the SHA-256, or by path. Raises CatalogueError when that is not exactly one."""
+    path = Path(image).resolve()
+    found = [
+        e
+        for e in catalogue.examples()
+        if str(e.image_id) == image or (len(image) >= 6 and e.sha256.startswith(image.lower())) or e.path == path
+    ]
+    if len(found) != 1:
+        raise CatalogueError(
+            f"picture {image!r}",
+            expected="one picture of the catalogue",
+            got=str(len(found)),
+            next="`telltale label list --pictures` names them",
+        )
+    return found[0]

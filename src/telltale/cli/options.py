@@ -1,0 +1,28 @@
+"""Options that several commands share, and the project they open."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from telltale.errors import ConfigError
+from telltale.project import Project
+
+ProjectOption = Annotated[Path, typer.Option("--project", "-p", help="The project's folder.", show_default=False)]
+out = Console(soft_wrap=True, highlight=False)
+
+
+def open_project(folder: Path) -> Project:
+    """Raises ConfigError."""
+    return Project.open(folder)
+
+
+def name_value(text: str, option: str) -> tuple[str, str]:
+    """'hood=0.4:0.6' -> ('hood', '0.4:0.6'). Raises ConfigError."""
+    name, equals, value = text.partition("=")
+    if not (name and equals and value):
+        raise ConfigError(option, expected="NAME=VALUE", got=repr(text))
+    return name, value
