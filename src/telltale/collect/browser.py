@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -81,7 +81,5 @@ def chromium(*, headless: bool = True) -> Iterator[Browser]:
         try:
             yield browser
         finally:
-            try:
+            with suppress(Error):  # it may be gone already
                 browser.close()
-            except Error:
-                pass  # it is gone already

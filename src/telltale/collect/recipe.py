@@ -118,7 +118,7 @@ class Camera(Section):
     url: str | None = None
     drag: Drag | None = None
     reset: str | None = None
-    vary: dict[str, Vary] = {}
+    vary: dict[str, Vary] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _fits(self) -> Camera:
@@ -137,7 +137,7 @@ class Look(Section):
     js: str | None = None
     url: str | None = None
     loads: int = Field(1, ge=1)
-    vary: dict[str, Vary] = {}
+    vary: dict[str, Vary] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _fits(self) -> Look:
@@ -187,7 +187,7 @@ class Recipe(Section):
     state: str | None = None
     on: str | None = None
     off: str | None = None
-    start: dict[str, bool] = {}
+    start: dict[str, bool] = Field(default_factory=dict)
     visibility: str | None = None
     combinations: Literal["all", "pairwise"] | Annotated[int, Field(ge=1, le=MOST_COMBINATIONS)] | None = None
     views: int = Field(8, ge=1, le=10_000)

@@ -11,7 +11,7 @@ import functools
 import json
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import resources
 from typing import Any
 
@@ -204,10 +204,8 @@ class Stage:
     def close(self) -> None:
         if self._context is not None:
             context, self._context = self._context, None
-            try:
+            with suppress(Error):  # it may be gone already
                 context.close()
-            except Error:
-                pass  # it is gone already
 
     def _seen(self, got: Mapping[str, Any]) -> Seen:
         return Seen(got["changed"], tuple(got["cells"]), self._told(got["states"]))
@@ -241,10 +239,8 @@ class Stage:
 
     def _dismiss(self, dialog: Dialog) -> None:
         self._dialog = dialog.message[:80]
-        try:
+        with suppress(Error):  # the page may have gone away with it
             dialog.dismiss()
-        except Error:
-            pass  # the page went away with it
 
     @contextmanager
     def _explained(self, doing: str) -> Iterator[None]:
