@@ -38,7 +38,7 @@ class Split(Section):
     calibration: float = Field(0.15, ge=0, lt=1)
     test: float = Field(0.15, ge=0, lt=1)
     seed: int = 0
-    near_bits: int = Field(4, ge=0, le=32, description="near-duplicate: perceptual hashes this close, of 256 bits")
+    near_bits: int = Field(12, ge=0, le=32, description="near-duplicate: perceptual hashes this close, of 256 bits")
 
 
 class Augment(Section):
