@@ -70,8 +70,14 @@ class Train(Section):
     patience: int = Field(0, ge=0, description="epochs without a better watch loss before stopping; 0 never")
     watch: float = Field(0.1, ge=0, lt=0.5, description="share of the training groups kept to watch for over-fitting")
     seed: int = 0
+    hidden: Literal["unsure", "skip", "label"] = Field(
+        "unsure", description="what to teach where a label is known but its part cannot be seen: 0.5, nothing, the label"
+    )
     threads: int | None = Field(None, ge=1)
-    precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
+    precision: Literal["auto", "32-true", "bf16-mixed"] = Field(
+        "auto", description="auto: bf16-mixed where the processor multiplies bf16 in hardware"
+    )
+    save_every_s: float = Field(10.0, ge=0, description="seconds between checkpoints; a kill loses at most this much")
     augment: Augment = Augment()
 
 
