@@ -1,0 +1,272 @@
+"""`telltale train`: from a project's catalogue to a run folder. Knows how the parts of training fit together."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+import torch
+
+from telltale import __version__
+from telltale.dataset.catalogue import Catalogue, Example
+from telltale.dataset.near import refuse_leaks
+from telltale.errors import ConfigError, Interrupted, LeakError, TrainError
+from telltale.model.backbones import BACKBONES
+from telltale.model.checkpoint import BEST, LAST, RunConfig, load, read_config, write_config
+from telltale.model.network import Network, build, count_macs, count_parameters
+from telltale.preprocess import Preprocess, decode
+from telltale.progress import Progress, Quiet
+from telltale.project import Project, Train
+from telltale.tasks import Task, stack_targets
+from telltale.train.arrays import Arrays, check_labels, check_mirror, pick_side, pick_watch
+from telltale.train.augment import augment, draw_moves
+from telltale.train.cache import Source, open_cache
+from telltale.train.device import make_fabric
+from telltale.train.journal import Row
+from telltale.train.loop import Loop
+
+CACHE = ".cache"
+SHEET = "augmented.jpg"
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+class Steps(Protocol):
+    """Opens a progress for a part of the work: `telltale.progress.progress` is one."""
+
+    def __call__(self, title: str, total: int | None, unit: str = "images") -> AbstractContextManager[Progress]: ...
+
+
+def silent(title: str, total: int | None, unit: str = "images") -> AbstractContextManager[Progress]:
+    """Says nothing."""
+    return nullcontext(Quiet())
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """What a run left behind.
+
+    best: the checkpoint with the lowest watched loss, with which `load_run(run_dir)` answers.
+    best_epoch: counted from 1. watch: the numbers of that epoch on the watched groups (log.csv's columns).
+    notes: what the user should know of the data. seconds: spent training, over all resumes.
+    """
+
+    run_dir: Path
+    best: Path
+    best_epoch: int
+    epochs: int
+    watch: Row
+    notes: tuple[str, ...]
+    seconds: float
+    parameters: int
+    macs: int
+
+
+def run(
+    project: Project,
+    *,
+    name: str | None = None,
+    resume: bool = False,
+    allow_leak: bool = False,
+    settings: Train | None = None,
+    steps: Steps = silent,
+) -> RunResult:
+    """Train on the project's train split into `runs/NAME/`; the calibration and test splits are not touched.
+
+    name: of the run; None numbers them (run-1, run-2...), or with `resume` takes the newest.
+    resume: go on where the run's last checkpoint stands, with the settings it was begun with.
+    settings: instead of the project's [train].
+    Raises TrainError, LeakError (unless allow_leak), CatalogueError, ImageError, ConfigError; Interrupted after Ctrl-C.
+    """
+    run_dir = _resumed(project, name) if resume else _fresh(project, name)
+    how = f"`telltale train --resume --name {run_dir.name}` goes on"
+    begun = read_config(run_dir) if resume else None
+    chosen = begun.train if begun else settings or project.config.train
+    if chosen.backbone not in BACKBONES:
+        raise ConfigError("train.backbone", expected=" or ".join(BACKBONES), got=repr(chosen.backbone))
+    task = project.config.make_task()
+    with Catalogue.open(project.catalogue_path, project.images, readonly=True) as catalogue:
+        examples, leaked = _examples(catalogue, project, allow_leak)
+        data_hash = catalogue.data_hash()
+    fabric = make_fabric(chosen)
+    try:
+        arrays, parts, notes = load_arrays(project, task, examples, chosen, steps)
+    except KeyboardInterrupt as stop:
+        raise Interrupted("stopped while reading the pictures", next="run it again; nothing is lost") from stop
+    torch.manual_seed(chosen.seed)
+    network = build(chosen.backbone, task, project.config.input.height, project.config.input.width)
+    config = RunConfig(
+        name=run_dir.name,
+        task=task.to_spec(),
+        input=project.config.input,
+        train=chosen,
+        data_hash=data_hash,
+        groups=parts,
+        split=project.config.split.model_dump(),
+        licence=project.config.licence,
+        leak_allowed=leaked,
+        code_version=__version__,
+        fused_parameters=count_parameters(network.fused()),
+        macs=count_macs(network),
+    )
+    if begun:
+        _check_same(begun, config, run_dir)
+    elif fabric.is_global_zero:
+        run_dir.mkdir(parents=True, exist_ok=True)
+        write_config(run_dir, config)
+        write_sheet(run_dir / SHEET, arrays, chosen)
+    total = chosen.epochs * max(1, len(arrays.train) // chosen.batch)
+    start_s = time.monotonic()
+    with steps(f"train {run_dir.name}", None if chosen.minutes else total, "steps") as progress:
+        loop = Loop(
+            network,
+            task,
+            arrays,
+            chosen,
+            config.model_dump(),
+            run_dir,
+            fabric,
+            progress=progress,
+            how_to_go_on=how,
+        )
+        if resume and (run_dir / LAST).is_file():
+            loop.resume(load(run_dir / LAST), run_dir / LAST)
+        history = loop.run()
+    fabric.barrier()
+    return _result(run_dir, history, loop, notes, network, time.monotonic() - start_s)
+
+
+def _result(
+    run_dir: Path, history: Sequence[Row], loop: Loop, notes: list[str], network: Network, seconds: float
+) -> RunResult:
+    at = loop.position
+    best = history[at.best_epoch - 1]
+    return RunResult(
+        run_dir=run_dir,
+        best=run_dir / BEST,
+        best_epoch=at.best_epoch,
+        epochs=at.epoch,
+        watch={key: value for key, value in best.items() if "watch" in key},
+        notes=tuple(notes),
+        seconds=at.elapsed_s or seconds,
+        parameters=count_parameters(network.fused()),
+        macs=count_macs(network),
+    )
+
+
+def _fresh(project: Project, name: str | None) -> Path:
+    """A run folder that is not there yet."""
+    if name is None:
+        taken = {path.name for path in project.runs.glob("run-*")}
+        number = 1
+        while f"run-{number}" in taken:
+            number += 1
+        return project.runs / f"run-{number}"
+    if not NAME.fullmatch(name):
+        raise ConfigError("the run's name", expected="letters, digits, '.', '_' and '-'", got=repr(name))
+    run_dir = project.runs / name
+    if run_dir.exists():
+        raise TrainError(
+            f"run {name!r} is there already", next=f"--resume goes on with it; another --name, or delete {run_dir}"
+        )
+    return run_dir
+
+
+def _resumed(project: Project, name: str | None) -> Path:
+    """The folder of a run begun before; the newest without a name."""
+    if name is not None:
+        run_dir = project.runs / name
+        if not run_dir.is_dir():
+            there = sorted(path.name for path in project.runs.glob("*") if path.is_dir())
+            raise TrainError(f"no run {name!r} to resume", expected=" or ".join(there) or "a run", got="none")
+        return run_dir
+    begun = [path.parent for path in project.runs.glob("*/config.json")]
+    if not begun:
+        raise TrainError("nothing to resume", expected=f"a run in {project.runs}", got="none", next="train first")
+    return max(begun, key=lambda path: (path / "config.json").stat().st_mtime)
+
+
+def _examples(catalogue: Catalogue, project: Project, allow_leak: bool) -> tuple[list[Example], bool]:
+    """The labelled pictures of the train split, and whether leaks were found and let through."""
+    everything = catalogue.examples()
+    if not everything:
+        raise TrainError("the catalogue is empty", expected="labelled pictures", got="none", next="`telltale collect`")
+    train = [example for example in everything if example.split == "train" and example.labels]
+    if not train:
+        splits = sorted({str(example.split) for example in everything})
+        raise TrainError(
+            "no labelled pictures in the train split",
+            expected="a split and labels",
+            got=f"{len(everything)} pictures in {', '.join(splits)}",
+            next="label some, or split the catalogue anew",
+        )
+    leaked = False
+    try:
+        refuse_leaks(everything, project.config.split.near_bits)
+    except LeakError:
+        if not allow_leak:
+            raise
+        leaked = True
+    return train, leaked
+
+
+def load_arrays(
+    project: Project, task: Task, examples: Sequence[Example], settings: Train, steps: Steps = silent
+) -> tuple[Arrays, dict[str, str], list[str]]:
+    """Pictures and labels of the train split as arrays, the part each group plays, and notes on the data."""
+    target = stack_targets([task.encode(example.labels) for example in examples])
+    watched = pick_watch([example.group for example in examples], settings.watch, settings.seed)
+    is_watched = np.array([example.group in watched for example in examples])
+    train, watch = np.flatnonzero(~is_watched), np.flatnonzero(is_watched)
+    notes = check_labels(task, pick_side(target, train)) + check_mirror(task, settings.augment.flip)
+    if settings.watch > 0 and not watched:
+        notes.append("too few groups to keep one aside: over-fitting is not watched, the last weights are kept")
+    size = project.config.input
+    preprocess = Preprocess(size.width, size.height, size.fit)
+    sources = [Source(example.sha256, lambda path=example.path: decode(path)) for example in examples]  # type: ignore[misc]
+    with steps("read", len(sources)) as progress:
+        pixels = open_cache(
+            project.root / CACHE, sources, preprocess, threads=os.cpu_count() or 2, progress=progress
+        )
+    parts = {example.group: "watch" if example.group in watched else "train" for example in examples}
+    return Arrays(pixels, target, train, watch), parts, notes
+
+
+def _check_same(begun: RunConfig, now: RunConfig, run_dir: Path) -> None:
+    """A resumed run must see the data it began with, or it reaches other weights than an unbroken one."""
+    for what in ("task", "input", "data_hash"):
+        if getattr(begun, what) != getattr(now, what):
+            raise TrainError(
+                f"run {run_dir.name!r} cannot go on: {what.replace('_', ' ')} has changed since",
+                expected=str(getattr(begun, what)),
+                got=str(getattr(now, what)),
+                next="start a new run with another --name",
+            )
+
+
+def write_sheet(path: Path, arrays: Arrays, settings: Train, *, columns: int = 8, rows: int = 4) -> None:
+    """What the network sees, as one JPEG: each picture, and beside it the same picture moved and recoloured."""
+    generator = torch.Generator().manual_seed(settings.seed)
+    count = min(columns * rows // 2, len(arrays.train))
+    picked = arrays.train[torch.randperm(len(arrays.train), generator=generator)[:count].numpy()]
+    pixels = arrays.pixels[picked]  # (count, H, W, 3)
+    height, width = pixels.shape[1:3]
+    moves = draw_moves(count, height, width, settings.augment, generator)
+    moved = augment(torch.from_numpy(pixels), moves).permute(0, 2, 3, 1).mul(255).round().to(torch.uint8).numpy()
+    gap = 4
+    sheet = np.full((rows * (height + gap) + gap, columns * (width + gap) + gap, 3), 255, np.uint8)
+    for index in range(count):
+        for side, picture in enumerate((pixels[index], moved[index])):
+            row, column = divmod(2 * index + side, columns)
+            y, x = gap + row * (height + gap), gap + column * (width + gap)
+            sheet[y : y + height, x : x + width] = picture
+    ok, data = cv2.imencode(".jpg", cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 88])
+    assert ok
+    path.write_bytes(data.tobytes())
