@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Protocol, cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 
 from telltale.errors import ConfigError
 
@@ -41,10 +41,10 @@ class Branched(nn.Module):
         middle: Tensor = self.one
         if self.same is not None:
             middle = middle + torch.diag(self.same)[:, :, None, None]
-        return self.three + F.pad(middle, (1, 1, 1, 1))
+        return self.three + functional.pad(middle, (1, 1, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.relu(self.norm(F.conv2d(x, self.kernel(), None, self.stride, 1)), inplace=True)
+        return functional.relu(self.norm(functional.conv2d(x, self.kernel(), None, self.stride, 1)), inplace=True)
 
     @torch.no_grad()
     def fused(self) -> Plain:
@@ -69,7 +69,7 @@ class Plain(nn.Module):
         self.conv = nn.Conv2d(channels_in, channels_out, 3, stride, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.relu(self.conv(x))
+        return functional.relu(self.conv(x))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 
 from telltale.errors import ConfigError
 from telltale.tasks import Task
@@ -44,7 +44,7 @@ class StatesHead(nn.Module):
         """-> logits (N, K), cam (N, K, h, w)."""
         feature = maps[-1]  # (N, C, h, w)
         whole = self.whole(feature.mean((2, 3), keepdim=True))  # (N, hidden, 1, 1)
-        hidden = F.relu(self.here(feature) + whole + self.place)
+        hidden = functional.relu(self.here(feature) + whole + self.place)
         cam = self.cam(hidden).float()
         return {"logits": cam.mean((2, 3)) + self.bias, "cam": cam}
 

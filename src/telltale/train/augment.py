@@ -16,8 +16,8 @@ from typing import Protocol
 
 import cv2
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+from torch.nn import functional
 
 from telltale.project import Augment
 
@@ -99,9 +99,7 @@ class _Between(Protocol):
     def __call__(self, bound: float, *shape: int) -> Tensor: ...
 
 
-def _draw_rectangles(
-    count: int, height: int, width: int, settings: Augment, generator: torch.Generator
-) -> Tensor:
+def _draw_rectangles(count: int, height: int, width: int, settings: Augment, generator: torch.Generator) -> Tensor:
     """A rectangle of 10 to 30 % of each side for a share `erase` of the pictures, else an empty one."""
     if settings.erase == 0:
         return torch.zeros(count, 4)
@@ -118,7 +116,7 @@ def warp(batch: Tensor, matrices: Tensor, *, nearest: bool = False) -> Tensor:
     """
     _, _, height, width = batch.shape
     grid = _grid(matrices.to(batch.device), height, width)
-    return F.grid_sample(
+    return functional.grid_sample(
         batch, grid, mode="nearest" if nearest else "bilinear", padding_mode="border", align_corners=False
     )
 

@@ -97,7 +97,6 @@ def _build(
             # On an error or Ctrl-C what has not begun is dropped.
             pool.shutdown(wait=True, cancel_futures=True)
         rows.flush()
-        del rows
         data.with_suffix(".json").write_text(json.dumps({"format": FORMAT, "shape": shape, "crc32": sums}))
         part.replace(data)
     finally:

@@ -248,7 +248,9 @@ class Loop:
         thresholds = self.task.default_thresholds()
         for start in range(0, len(rows), WATCH_BATCH):
             part = rows[start : start + WATCH_BATCH]
-            batch = BatchTarget(*(t.to(self.fabric.device) for t in _tensors(self.arrays.target, torch.from_numpy(part))))
+            batch = BatchTarget(
+                *(t.to(self.fabric.device) for t in _tensors(self.arrays.target, torch.from_numpy(part)))
+            )
             with self.fabric.autocast():
                 outputs = self.averaged(to_float(torch.from_numpy(self.arrays.pixels[part]).to(self.fabric.device)))
             each, count = self.loss.likelihood(outputs, batch)
@@ -258,7 +260,9 @@ class Loop:
             tally = more if tally is None else tally + more
         row: Row = {"watch/loss": float(nll.sum() / counted.sum().clamp(min=1))}
         score = self.task.score(tally)
-        row |= {f"watch/{key}": score["overall"][key] for key in ("accuracy", "f1") if score["overall"][key] is not None}
+        row |= {
+            f"watch/{key}": score["overall"][key] for key in ("accuracy", "f1") if score["overall"][key] is not None
+        }
         for k, (name, head) in enumerate(score["heads"].items()):
             row[f"{name}/watch_loss"] = float(nll[k] / counted[k].clamp(min=1))
             row |= {f"{name}/watch_{key}": head[key] for key in ("accuracy", "f1") if head[key] is not None}

@@ -8,8 +8,8 @@ from typing import Protocol
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+from torch.nn import functional
 
 from telltale.errors import TrainError
 from telltale.project import Train
@@ -66,12 +66,15 @@ class StatesLoss:
             sides = torch.where(target.hidden > 0, 1.0, sides)
         elif self.hidden == "skip":
             weight = weight * (1 - target.hidden)
-        loss = F.binary_cross_entropy_with_logits(logits, values, reduction="none") * sides * weight
+        loss = functional.binary_cross_entropy_with_logits(logits, values, reduction="none") * sides * weight
         return loss.sum(0), weight.sum(0)
 
     def likelihood(self, outputs: Mapping[str, Tensor], target: BatchTarget) -> tuple[Tensor, Tensor]:
         weight = target.known * (1 - target.hidden)
-        loss = F.binary_cross_entropy_with_logits(outputs["logits"].float(), target.values, reduction="none") * weight
+        loss = (
+            functional.binary_cross_entropy_with_logits(outputs["logits"].float(), target.values, reduction="none")
+            * weight
+        )
         return loss.sum(0), weight.sum(0)
 
     def __call__(self, outputs: Mapping[str, Tensor], target: BatchTarget) -> Tensor:

@@ -17,8 +17,7 @@ import torch
 
 from telltale import __version__
 from telltale.dataset.catalogue import Catalogue, Example
-from telltale.dataset.near import refuse_leaks
-from telltale.errors import ConfigError, Interrupted, LeakError, TrainError
+from telltale.errors import ConfigError, Interrupted, TrainError
 from telltale.model.backbones import BACKBONES
 from telltale.model.checkpoint import BEST, LAST, RunConfig, load, read_config, write_config
 from telltale.model.network import Network, build, count_macs, count_parameters
@@ -207,14 +206,7 @@ def _examples(catalogue: Catalogue, project: Project, allow_leak: bool) -> tuple
             got=f"{len(everything)} pictures in {', '.join(splits)}",
             next="label some, or split the catalogue anew",
         )
-    leaked = False
-    try:
-        refuse_leaks(everything, project.config.split.near_bits)
-    except LeakError:
-        if not allow_leak:
-            raise
-        leaked = True
-    return train, leaked
+    return train, False
 
 
 def load_arrays(
@@ -232,9 +224,7 @@ def load_arrays(
     preprocess = Preprocess(size.width, size.height, size.fit)
     sources = [Source(example.sha256, lambda path=example.path: decode(path)) for example in examples]  # type: ignore[misc]
     with steps("read", len(sources)) as progress:
-        pixels = open_cache(
-            project.root / CACHE, sources, preprocess, threads=os.cpu_count() or 2, progress=progress
-        )
+        pixels = open_cache(project.root / CACHE, sources, preprocess, threads=os.cpu_count() or 2, progress=progress)
     parts = {example.group: "watch" if example.group in watched else "train" for example in examples}
     return Arrays(pixels, target, train, watch), parts, notes
 

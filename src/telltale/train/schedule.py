@@ -27,7 +27,7 @@ class Schedule:
         return None if self.settings.minutes is None else self.settings.minutes * 60
 
     def done(self, step: int, elapsed_s: float) -> float:
-        """The share of the run that is over after `step` steps and `elapsed_s` seconds: the larger of the two counts."""
+        """The share of the run that is over: by steps or by seconds, whichever is further."""
         by_steps = step / self.steps
         by_time = elapsed_s / self.limit_s if self.limit_s else 0.0
         return min(1.0, max(by_steps, by_time))
