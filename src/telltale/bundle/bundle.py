@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from telltale.bundle import folder as durable
+from telltale.bundle.card import model_card
 from telltale.bundle.golden import Golden
 from telltale.bundle.onnx_metadata import read_metadata, replace_metadata
-from telltale.bundle.spec import GOLDEN, BundleSpec, FileInfo, check_name
+from telltale.bundle.spec import CARD, GOLDEN, BundleSpec, FileInfo, check_name
 from telltale.errors import BundleError
 from telltale.tasks import Task
 
@@ -35,8 +36,10 @@ class Bundle:
         self.task: Task = spec.make_task()
 
     @classmethod
-    def open(cls, path: str | PathLike[str], *, verify: bool = True) -> Bundle:
-        """Read bundle.json and check every file's size and SHA-256 (`verify=False`: only that it is there).
+    def open(cls, path: str | PathLike[str], *, verify: bool = True, files: bool = True) -> Bundle:
+        """Read bundle.json and check every file's size and SHA-256.
+
+        verify=False: sizes only. files=False: look at no file but bundle.json.
 
         Finishes an edit that was interrupted. Raises BundleError naming what is missing, changed or does not fit.
         """
@@ -57,11 +60,12 @@ class Bundle:
         text = _read_spec(folder)
         bundle = cls(folder, BundleSpec.from_json(text, f"{folder.name}/{SPEC}"))
         try:
-            bundle._check_files(contents=verify)
+            if files:
+                bundle._check_files(contents=verify)
         except BundleError:
             if _read_spec(folder) == text:
                 raise
-            return cls.open(path, verify=verify)  # edited by another process meanwhile
+            return cls.open(path, verify=verify, files=files)  # edited by another process meanwhile
         return bundle
 
     @classmethod
@@ -97,7 +101,7 @@ class Bundle:
         """Change fields of bundle.json, and add or replace files; all at once or not at all.
 
         changes: fields of BundleSpec by name (`thresholds=`, `metrics=`, ...), but not `files`.
-        The metadata inside the .onnx files and all hashes follow. Raises BundleError.
+        The metadata inside the .onnx files, the model card and all hashes follow. Raises BundleError.
         """
         unknown = sorted(set(changes) - (set(BundleSpec.model_fields) - {"files", "format"}))
         if unknown:
@@ -107,6 +111,8 @@ class Bundle:
         stale = spec.essentials() != self.spec.essentials()
         models = {name: self.read(name) for name in spec.files if name.endswith(".onnx") and name not in added}
         new = _stamped(spec, {**(models if stale else {}), **added})
+        if CARD in spec.files and CARD not in new:
+            new[CARD] = model_card(spec).encode()
         spec = _with_hashes(spec, new)
         try:
             durable.change(self.path, {**new, SPEC: spec.to_json().encode()}, last=SPEC)
@@ -151,11 +157,12 @@ class Bundle:
 def write_bundle(path: str | PathLike[str], spec: BundleSpec, files: Mapping[str, Path | bytes]) -> Bundle:
     """Write a bundle whole or not at all; one that is already there is replaced, and stands until then.
 
-    files: name to contents (bytes, or a file to copy). Hashes and the metadata inside .onnx files are filled in.
+    files: name to contents (bytes, or a file to copy). Hashes, the metadata inside .onnx files and, where none is
+    given, the model card are filled in.
     Raises BundleError.
     """
     folder = Path(path)
-    data = _stamped(spec, _read_all(files))
+    data = {CARD: model_card(spec).encode(), **_stamped(spec, _read_all(files))}
     spec = _with_hashes(BundleSpec.make({**dict(spec), "files": {}}, folder.name), data)
     contents = {**data, SPEC: spec.to_json().encode()}
     try:
