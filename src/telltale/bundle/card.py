@@ -107,7 +107,7 @@ def _overall(spec: BundleSpec) -> list[tuple[str, float]]:
 
 
 def _overall_rows(spec: BundleSpec) -> list[tuple[str, float, str]]:
-    """(measure, value, interval) of `metrics.overall`; a value is a number, {value, low, high} or [value, low, high]."""
+    """(measure, value, interval) of `metrics.overall`: a number, {value, low, high} or [value, low, high]."""
     overall = spec.metrics.get("overall")
     rows = []
     for name, entry in overall.items() if isinstance(overall, dict) else ():
@@ -123,7 +123,7 @@ def _value(entry: Json) -> tuple[float | None, float | None, float | None]:
     if not isinstance(entry, list):
         entry = [entry, None, None]
     numbers = [float(x) if isinstance(x, int | float) and not isinstance(x, bool) else None for x in entry]
-    value, low, high = (numbers + [None, None, None])[:3]
+    value, low, high = [*numbers, None, None, None][:3]
     return value, low, high
 
 
