@@ -162,25 +162,30 @@ def write_bundle(path: str | PathLike[str], spec: BundleSpec, files: Mapping[str
     Raises BundleError.
     """
     folder = Path(path)
+    check_place(folder)
     data = {CARD: model_card(spec).encode(), **_stamped(spec, _read_all(files))}
     spec = _with_hashes(BundleSpec.make({**dict(spec), "files": {}}, folder.name), data)
     contents = {**data, SPEC: spec.to_json().encode()}
     try:
         if Bundle.is_bundle(folder):
             durable.change(folder, contents, last=SPEC, remove=_known_files(folder))
-        elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise BundleError(
-                str(path),
-                expected="a new folder or a bundle to replace",
-                got="something else",
-                next="choose another name",
-            )
         else:
             folder.parent.mkdir(parents=True, exist_ok=True)
             durable.create(folder, contents)
     except OSError as error:
         raise BundleError(str(path), expected="a place to write to", got=_reason(error)) from error
     return Bundle(folder, spec)
+
+
+def check_place(path: str | PathLike[str]) -> None:
+    """Raises BundleError where a bundle could not be written without losing something else."""
+    folder = Path(path)
+    if Bundle.is_bundle(folder) or not folder.exists():
+        return
+    if not folder.is_dir() or any(folder.iterdir()):
+        raise BundleError(
+            str(path), expected="a new folder or a bundle to replace", got="something else", next="choose another name"
+        )
 
 
 def spec_of_model(model: bytes, where: str) -> BundleSpec:

@@ -77,7 +77,7 @@ def _what(spec: BundleSpec) -> str:
 def _use(spec: BundleSpec) -> str:
     return f"""```python
 import telltale
-telltale.load("{spec.name}.telltale").tell("picture.jpg").to_json()
+telltale.load({json.dumps(spec.name + ".telltale")}).tell("picture.jpg").to_json()
 ```"""
 
 

@@ -61,7 +61,8 @@ class Model(Part):
 class Variant(Part):
     """One way to run the model.
 
-    file: its name, whether or not it was kept; kept: it is in the bundle; bytes: its size.
+    file: its name, whether or not it was kept; kept: it is in the bundle;
+    bytes: its size before the metadata is put in.
     latency_ms: median for one picture, one thread, on `machine` (see `Measured`); None: not measured.
     accuracy_delta: share of right answers minus the float model's, on the calibration split; None: not measured.
     max_delta: largest difference of a probability from the float model's on the pictures looked at.

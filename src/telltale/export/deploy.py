@@ -43,7 +43,7 @@ class Deployed(nn.Module):
 
     temperature: Tensor
 
-    def __init__(self, network: nn.Module, temperature: Tensor) -> None:
+    def __init__(self, network: Fusable | nn.Module, temperature: Tensor) -> None:
         super().__init__()
         self.network = network
         self.register_buffer("temperature", temperature.float())
@@ -80,14 +80,14 @@ def to_torchscript(deployed: Deployed, height: int, width: int) -> bytes:
     example = torch.zeros(2, height, width, 3, dtype=torch.uint8)
     buffer = io.BytesIO()
     with _quiet(), torch.no_grad():
-        torch.jit.save(torch.jit.trace(deployed.eval(), (example,)), buffer)
+        torch.jit.save(torch.jit.trace(deployed.eval(), (example,)), buffer)  # type: ignore[no-untyped-call]
     return buffer.getvalue()
 
 
 def load_torchscript(data: bytes) -> nn.Module:
     """A module that runs the file's bytes on the CPU."""
     with _quiet():
-        module = torch.jit.load(io.BytesIO(data), map_location="cpu")
+        module = torch.jit.load(io.BytesIO(data), map_location="cpu")  # type: ignore[no-untyped-call]
     assert isinstance(module, nn.Module)
     return module.eval()
 
@@ -109,7 +109,7 @@ def _strip(model: ModelProto) -> ModelProto:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """torch warns of its own insides (torch 2.13: pytree in torch.onnx, the future of torch.jit) and prints its steps."""
+    """torch 2.13 prints its steps and warns of its own insides: pytree in torch.onnx, the future of torch.jit."""
     log = logging.getLogger("torch.onnx")
     level = log.level
     log.setLevel(logging.ERROR)

@@ -46,18 +46,24 @@ def fold_pixel_scaling(model: ModelProto) -> ModelProto:
     for part in chain:
         graph.node.remove(part)
     _replace(model, weights, (constants[weights].astype(np.float64) * scale).astype(np.float32))
-    graph.initializer.append(numpy_helper.from_array(np.float32(shift / scale), "pixel_shift"))
+    graph.initializer.append(numpy_helper.from_array(np.asarray(shift / scale, np.float32), "pixel_shift"))
     position = list(graph.node).index(node)
     graph.node.insert(position, helper.make_node("Add", [cast.output[0], "pixel_shift"], ["pixels"], name="pixels"))
     node.input[0] = "pixels"
+    used = {name for part in graph.node for name in part.input}
+    for initializer in [i for i in graph.initializer if i.name not in used]:
+        graph.initializer.remove(initializer)
     return model
 
 
 def _scalar(node: Any, tensor: str, constants: dict[str, Any]) -> tuple[np.float64, np.float64] | None:
     """(a, b) where the node computes a x + b from `tensor`; None where it does not."""
-    if node.op_type not in SCALAR or node.input[0] != tensor:
+    if node.op_type not in SCALAR:
         return None
-    value = constants.get(node.input[1])
+    left, right = node.input
+    if right == tensor and node.op_type in ("Add", "Mul"):
+        left, right = right, left
+    value = constants.get(right) if left == tensor else None
     if value is None or value.size != 1:
         return None
     c = np.float64(value.reshape(-1)[0])

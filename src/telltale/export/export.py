@@ -1,0 +1,230 @@
+"""From a trained network to a bundle on disk: calibrate, convert, compare, measure, write.
+
+Nothing is written before the parity gate has passed, and then all at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from os import PathLike
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+import telltale
+from telltale.bundle.bundle import Bundle, check_place, write_bundle
+from telltale.bundle.golden import Golden
+from telltale.bundle.spec import GOLDEN, INT8, MODEL, TORCHSCRIPT, BundleSpec, Data, Guarantee, Model, Variant
+from telltale.errors import Interrupted
+from telltale.export.deploy import OUTPUTS, Deployed, Fusable, to_onnx, to_torchscript
+from telltale.export.forms import Form, Images, latencies, onnx_form, torch_form, torchscript_form
+from telltale.export.judge import Options, Verdict, accuracy, judge_int8
+from telltale.export.measure import machine_name
+from telltale.export.parity import Arrays, Comparison, compare, gate
+from telltale.export.pictures import Labelled, Pictures, load, native_frame, spread, synthetic
+from telltale.export.quantise import quantise
+from telltale.frame import Image
+from telltale.model import load_run
+from telltale.preprocess import Preprocess
+from telltale.progress import Progress, Quiet
+from telltale.project import Smooth, Unsure
+from telltale.tasks.calibrate import fit_temperature
+
+GOLDEN_PICTURES = 8
+QUANTISE_PICTURES = 128
+PACKAGES = ("torch", "onnx", "onnxscript", "onnxruntime", "numpy")
+
+
+def export_run(
+    run_dir: str | PathLike[str],
+    out: str | PathLike[str],
+    *,
+    training: Sequence[Labelled] = (),
+    calibration: Sequence[Labelled] = (),
+    smoothing: Smooth | None = None,
+    unsure: Unsure | None = None,
+    which: str = "best.pt",
+    options: Options | None = None,
+    progress: Progress | None = None,
+) -> Bundle:
+    """The averaged network of a training run as a bundle at `out`; a bundle that is there is replaced.
+
+    training, calibration: `Catalogue.examples("train")` and `("calibration")`. Without calibration pictures the
+    temperature stays 1 and int8 is not kept unless asked for; without any the golden set is synthetic.
+    smoothing, unsure: what the project asks for, written into the bundle. Thresholds are 0.5 until they are tuned.
+    Raises TrainError (no run), ParityError (the forms disagree; nothing is written), BundleError (cannot write),
+    ImageError (a picture that is gone), Interrupted (Ctrl-C; nothing is written).
+    """
+    options, progress = options or Options(), progress or Quiet()
+    check_place(out)
+    network, config = load_run(str(run_dir), which=which)
+    preprocess = Preprocess(config.input.width, config.input.height, config.input.fit)
+    about = BundleSpec(
+        name=config.name,
+        licence=config.licence,
+        task=config.task,
+        input=config.input,
+        smoothing=smoothing or Smooth(),
+        unsure=Guarantee(**(unsure or Unsure()).model_dump()),
+        data=Data(hash=config.data_hash, images=len(training), groups=len(config.groups), split=config.split),
+        allow_leak=config.leak_allowed,
+        model=Model(backbone=config.train.backbone, parameters=config.fused_parameters, macs=config.macs),
+        code={"trained with telltale": config.code_version} if config.code_version else {},
+    )
+    task = about.make_task()
+    shipped = (calibration or training) if options.golden == "pictures" else ()
+    try:
+        return export_network(
+            network,
+            about,
+            out,
+            training=load(training, task, preprocess, QUANTISE_PICTURES, progress),
+            calibration=load(calibration, task, preprocess, options.limit, progress),
+            frame=native_frame(shipped, preprocess.width, preprocess.height),
+            options=options,
+            progress=progress,
+        )
+    except KeyboardInterrupt as error:
+        raise Interrupted(f"export to {out}", next="nothing was written; run the same command again") from error
+
+
+def export_network(
+    network: Fusable,
+    about: BundleSpec,
+    out: str | PathLike[str],
+    *,
+    training: Pictures | None,
+    calibration: Pictures | None,
+    frame: Image,
+    options: Options,
+    progress: Progress,
+) -> Bundle:
+    """A network in eval mode as a bundle; `about` lacks what is found out here. See `export_run`."""
+    names = about.make_task().names
+    fused = network.fused().eval()
+    temperature = find_temperature(fused, calibration, len(names))
+    inputs = golden_inputs(calibration or training, about, options)
+    reference = torch_form("torch", Deployed(network, temperature)).run(inputs)
+    deployed = Deployed(fused, temperature)
+    gate(compare_all([torch_form("fused torch", deployed)], inputs, reference, options))
+    forms = make_forms(deployed, about, options, progress)
+    comparisons = compare_all(forms, inputs, reference, options)
+    gate(comparisons)
+    expected = forms[0].run(inputs)
+
+    small = make_int8(forms[0], training or calibration, inputs, options)
+    timed = latencies([*forms, *([small] if small else [])], inputs[:1])
+    variants = {form.name: _variant(form, timed, comparisons) for form in forms}
+    if small is not None:
+        found = compare("int8", small.run(inputs), "float", _probabilities(expected), options.tolerance.int8)
+        verdict = judge_int8(found[0], timed, _accuracies(forms[0], small, calibration), options)
+        if verdict.kept:
+            gate(found)
+            forms.append(small)
+        variants["int8"] = _variant(small, timed, found, verdict)
+        progress.advance(1, "int8 kept" if verdict.kept else "int8 not kept")
+
+    preprocess = Preprocess(about.input.width, about.input.height, about.input.fit)
+    golden = Golden(inputs, expected, reference, frame, preprocess.apply(frame))
+    found_out = {
+        "created": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "outputs": {name: list(expected[name].shape[1:]) for name in OUTPUTS},
+        "temperature": {name: round(float(t), 6) for name, t in zip(names, temperature, strict=True)},
+        "code": {**about.code, "telltale": telltale.__version__, **{name: version(name) for name in PACKAGES}},
+        "machine": machine_name(),
+        "variants": variants,
+        "tolerance": options.tolerance,
+    }
+    files = {form.file: form.data for form in forms}
+    bundle = write_bundle(out, about.model_copy(update=found_out), {**files, GOLDEN: golden.to_bytes()})
+    progress.advance(1, "written")
+    return bundle
+
+
+def compare_all(forms: list[Form], inputs: Images, reference: Arrays, options: Options) -> list[Comparison]:
+    """Every output of every float form beside torch's own."""
+    return [
+        comparison
+        for form in forms
+        for comparison in compare(form.name, form.run(inputs), "torch", reference, options.tolerance.runtime)
+    ]
+
+
+def find_temperature(network: nn.Module, calibration: Pictures | None, names: int) -> Tensor:
+    """(K,), fitted on the calibration pictures; 1 where there are none."""
+    if calibration is None:
+        return torch.ones(names)
+    logits = _Logits(network)
+    values = torch_form("logits", logits).run(calibration.images)[OUTPUTS[0]]
+    return torch.from_numpy(np.asarray(fit_temperature(values, calibration.target), np.float32))
+
+
+def golden_inputs(pictures: Pictures | None, about: BundleSpec, options: Options) -> Images:
+    """(8, H, W, 3): the project's pictures, filled up with synthetic ones where there are fewer."""
+    made = synthetic(GOLDEN_PICTURES, about.input.width, about.input.height)
+    if pictures is None or options.golden == "synthetic":
+        return made
+    rows = spread(range(len(pictures.images)), GOLDEN_PICTURES)
+    return np.concatenate([pictures.images[rows], made])[:GOLDEN_PICTURES]
+
+
+def make_forms(deployed: Deployed, about: BundleSpec, options: Options, progress: Progress) -> list[Form]:
+    """The float forms, ONNX first."""
+    size = (about.input.height, about.input.width)
+    forms = [onnx_form("float", MODEL, to_onnx(deployed, *size))]
+    progress.advance(1, "onnx")
+    if options.torchscript:
+        forms.append(torchscript_form("torchscript", TORCHSCRIPT, to_torchscript(deployed, *size)))
+        progress.advance(1, "torchscript")
+    return forms
+
+
+def make_int8(form: Form, pictures: Pictures | None, inputs: Images, options: Options) -> Form | None:
+    """The float ONNX form in int8, its ranges from these pictures; None where it is not wanted."""
+    if options.int8 == "never":
+        return None
+    images = inputs if pictures is None else pictures.images
+    chosen = images[spread(range(len(images)), QUANTISE_PICTURES)]
+    return onnx_form("int8", INT8, quantise(form.data, chosen))
+
+
+class _Logits(nn.Module):
+    """Uncalibrated logits in the place of the probabilities."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        outputs = self.network(image.permute(0, 3, 1, 2).float() / 255)
+        return outputs["logits"], outputs["cam"]
+
+
+def _variant(
+    form: Form, timed: dict[str, float], comparisons: list[Comparison], verdict: Verdict | None = None
+) -> Variant:
+    mine = [c.delta for c in comparisons if c.form == form.name and c.output == "probabilities"]
+    return Variant(
+        file=form.file,
+        bytes=len(form.data),
+        latency_ms=timed[form.name],
+        max_delta=float(f"{max(mine):.3g}"),
+        kept=verdict.kept if verdict else True,
+        accuracy_delta=verdict.accuracy_delta if verdict else None,
+        note=verdict.note if verdict else "",
+    )
+
+
+def _accuracies(whole: Form, small: Form, calibration: Pictures | None) -> tuple[float, float] | None:
+    """(float, int8) on the calibration split."""
+    if calibration is None:
+        return None
+    found = [accuracy(form.run(calibration.images)["probabilities"], calibration.target) for form in (whole, small)]
+    return None if found[0] is None or found[1] is None else (found[0], found[1])
+
+
+def _probabilities(outputs: Arrays) -> Arrays:
+    return {"probabilities": outputs["probabilities"]}
