@@ -44,7 +44,7 @@ def network() -> Network:
     optimizer = torch.optim.AdamW(network.parameters(), 5e-3)
     for _ in range(25):
         optimizer.zero_grad()
-        torch.nn.functional.binary_cross_entropy_with_logits(network(x)["logits"], y).backward()
+        torch.nn.functional.binary_cross_entropy_with_logits(network(x)["logits"], y).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     return network.eval()
 
