@@ -244,13 +244,16 @@ class Catalogue:
                 (image_id, name, row[0], who, _now()),
             )
 
-    def set_group(self, image_id: int, group: str) -> None:
-        """Move a picture to another group, as when near-duplicates are found. Its split is then that group's."""
-        self._size(image_id)
-        if not group:
-            raise CatalogueError("group of a picture", expected="a name", got="nothing")
+    def merge_groups(self, joins: Mapping[str, str]) -> None:
+        """Rename groups: pictures of each key join its value, and take that group's split.
+
+        As `group_near_duplicates` suggests. Raises CatalogueError when a key is no group of the catalogue.
+        """
+        strangers = sorted(set(joins) - set(self.groups())) or [group for group in joins.values() if not group]
+        if strangers:
+            raise CatalogueError("joining groups", expected="groups of the catalogue", got=repr(strangers[0]))
         with self.transaction(), store.named_errors(self.path):
-            self._db.execute("UPDATE image SET in_group = ? WHERE id = ?", (group, image_id))
+            self._db.executemany("UPDATE image SET in_group = ?2 WHERE in_group = ?1", sorted(joins.items()))
 
     def set_splits(self, plan: Mapping[str, str]) -> None:
         """Give groups their split; groups the plan does not name keep theirs. Raises CatalogueError."""
@@ -315,7 +318,11 @@ class Catalogue:
     def splits(self) -> dict[str, str]:
         """Group to split, of the groups that have one."""
         with store.named_errors(self.path):
-            return dict(self._db.execute("SELECT in_group, split FROM split ORDER BY in_group"))
+            return dict(
+                self._db.execute(
+                    "SELECT in_group, split FROM split WHERE in_group IN (SELECT in_group FROM image) ORDER BY in_group"
+                )
+            )
 
     def label_counts(self) -> dict[str, dict[str, int]]:
         """Label name to how often each value stands now; values as JSON texts."""
