@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from telltale import __version__
-from telltale.cli import labelling
+from telltale.cli import collecting, labelling, training
 from telltale.errors import ConfigError
 
 app = typer.Typer(
@@ -86,3 +86,5 @@ def doctor() -> None:
 
 
 app.add_typer(labelling.app, name="label")
+app.add_typer(collecting.app, name="collect")
+app.command()(training.train)
