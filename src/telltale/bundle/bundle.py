@@ -246,4 +246,5 @@ def _known_files(folder: Path) -> list[str]:
 
 
 def _reason(error: OSError) -> str:
-    return f"{error.strerror or error} ({error.filename})" if error.filename else str(error)
+    reason = error.strerror or str(error)
+    return f"{reason} ({error.filename})" if error.filename else reason

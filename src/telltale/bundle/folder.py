@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -17,6 +18,8 @@ from pathlib import Path
 PENDING = ".pending"
 REMOVED = ".removed"
 """In `.pending`: the names, a line each, that the change takes away."""
+
+ABANDONED_S = 3600.0
 
 
 def create(folder: Path, files: Mapping[str, bytes]) -> None:
@@ -47,6 +50,9 @@ def change(folder: Path, files: Mapping[str, bytes], *, last: str, remove: Itera
         shutil.rmtree(draft, ignore_errors=True)
         raise
     finish(folder, last=last)
+    for old in folder.glob(f"{PENDING}.*.tmp"):  # left by a process that was killed before its change counted
+        if time.time() - old.stat().st_mtime > ABANDONED_S:
+            shutil.rmtree(old, ignore_errors=True)
 
 
 def finish(folder: Path, *, last: str) -> bool:

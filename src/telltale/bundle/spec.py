@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, ValidationError, model_validator
 
 from telltale.errors import BundleError, ConfigError
 from telltale.project import Input, Smooth, Unsure
@@ -29,6 +29,22 @@ NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*")
 RESERVED = frozenset({"bundle.json"})
 
 
+def _to_threshold(value: Any) -> Threshold:
+    """{low, high} as pydantic would take it, were the class not closed to the extra fields that `Part` allows."""
+    if isinstance(value, Threshold):
+        return value
+    if not isinstance(value, dict) or set(value) != {"low", "high"}:
+        raise ValueError("low and high")
+    if not all(isinstance(v, int | float) and not isinstance(v, bool) for v in value.values()):
+        raise ValueError("numbers for low and high")
+    return Threshold(float(value["low"]), float(value["high"]))
+
+
+StoredThreshold = Annotated[
+    Threshold, PlainValidator(_to_threshold), PlainSerializer(lambda t: {"low": t.low, "high": t.high})
+]
+
+
 class Part(BaseModel):
     """A part of bundle.json: frozen. Fields of a later telltale are kept, so that an edit does not lose them."""
 
@@ -36,9 +52,14 @@ class Part(BaseModel):
 
 
 class Guarantee(Unsure):
-    """What `unsure` promises: `error` and `confidence` as asked for; notes: name to what was reached and why."""
+    """What `unsure` promises: `error` and `confidence` as asked for.
+
+    notes: name to what was reached and why. variants: those whose answers the thresholds were tuned on; the promise
+    is made for them alone.
+    """
 
     notes: dict[str, str] = Field(default_factory=dict)
+    variants: list[str] = Field(default_factory=list)
 
 
 class Data(Part):
@@ -109,7 +130,7 @@ class BundleSpec(Part):
     task: dict[str, Json]
     input: Input
     outputs: dict[str, list[int]] = {}
-    thresholds: dict[str, Threshold] = {}
+    thresholds: dict[str, StoredThreshold] = {}
     temperature: dict[str, float] = {}
     smoothing: Smooth = Smooth()
     unsure: Guarantee = Guarantee()
@@ -130,11 +151,12 @@ class BundleSpec(Part):
         if not isinstance(data, dict) or not isinstance(data.get("task"), dict):
             return data
         names = _task(data["task"]).names
-        return {
-            **data,
-            "thresholds": {**{name: Threshold() for name in names}, **(data.get("thresholds") or {})},
-            "temperature": {**dict.fromkeys(names, 1.0), **(data.get("temperature") or {})},
-        }
+        filled = dict(data)
+        for field, default in (("thresholds", Threshold()), ("temperature", 1.0)):
+            given = data.get(field, {})
+            if isinstance(given, dict):
+                filled[field] = {**dict.fromkeys(names, default), **given}
+        return filled
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -167,7 +189,7 @@ class BundleSpec(Part):
     def from_json(cls, text: str | bytes, where: str = "bundle.json") -> BundleSpec:
         """Raises BundleError on no JSON, a newer format or a field that does not fit."""
         try:
-            data = json.loads(text)
+            data = json.loads(text, parse_constant=_refuse)
         except (ValueError, RecursionError) as error:
             raise BundleError(
                 where, expected="JSON", got=str(error), next="restore it from a copy or export again"
@@ -208,6 +230,11 @@ def _task(spec: Mapping[str, Json]) -> Task:
         return from_spec(spec)
     except (ConfigError, TypeError, AttributeError) as error:
         raise ValueError(f"a task this telltale knows: {error}") from error
+
+
+def _refuse(constant: str) -> None:
+    """NaN and Infinity are no JSON; a browser would stop at them."""
+    raise ValueError(f"{constant} is no JSON")
 
 
 def _short(value: Any, limit: int = 80) -> str:
