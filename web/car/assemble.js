@@ -6,13 +6,14 @@ const byte = (v) => Math.round(255 * Math.min(1, Math.max(0, v)));
 
 /** Pairs of surface and mesh as one buffer, moved so that `at` is its origin. */
 function geometry(pairs, at) {
+  pairs = [...pairs].sort((a, b) => b[0].paint - a[0].paint); // the skin hides what is inside: draw it first
   let [vertices, indices] = [0, 0];
   for (const [, mesh] of pairs) {
     vertices += mesh.p.length / 3;
     indices += mesh.t.length;
   }
   const position = new Float32Array(3 * vertices);
-  const normal = new Int8Array(4 * vertices);
+  const normal = new Int16Array(4 * vertices);
   const colour = new Uint8Array(4 * vertices);
   const surface = new Uint8Array(4 * vertices);
   const index = new Uint32Array(indices);
@@ -22,7 +23,7 @@ function geometry(pairs, at) {
     for (let k = 0; k < mesh.p.length; k += 3, v++) {
       for (let q = 0; q < 3; q++) {
         position[3 * v + q] = mesh.p[k + q] - at[q];
-        normal[4 * v + q] = Math.round(127 * mesh.n[k + q]);
+        normal[4 * v + q] = Math.round(32767 * mesh.n[k + q]);
       }
       colour.set([byte(look.colour[0]), byte(look.colour[1]), byte(look.colour[2]), byte(look.glow)], 4 * v);
       surface.set([byte(look.paint), byte(look.rough), byte(look.metal), byte(look.ao)], 4 * v);
@@ -56,7 +57,7 @@ export function carObject(model, materials) {
       if (!materials[kind] || part[kind].length === 0) continue;
       const mesh = new THREE.Mesh(geometry(part[kind], at), materials[kind]);
       mesh.frustumCulled = false;
-      mesh.renderOrder = kind === "glass" ? 1 : 0;
+      mesh.renderOrder = kind === "glass" ? 1 : part.hinge ? 0 : 0.2; // doors hide the cabin: draw them first
       group.add(mesh);
     }
     root.add(group);

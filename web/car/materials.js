@@ -6,70 +6,81 @@ import { TONE } from "./stage.js";
 const VERTEX = /* glsl */ `
 attribute vec4 colour; // rgb, glow
 attribute vec4 surface; // paint share, roughness, metalness, ambient share
-varying vec4 vColour, vSurface; varying vec3 vNormal, vPlace;
+uniform samplerCube around; uniform vec3 key, keyColour, paint, rimColour, finish; uniform float levels, glowLevel;
+varying vec3 vNormal, vPlace, vShine, vGlow; varying vec4 vDiffuse; varying vec3 vKind;
 void main() {
-  vColour = colour; vSurface = surface;
   vec4 place = modelMatrix * vec4(position, 1.);
   vPlace = place.xyz;
-  vNormal = mat3(modelMatrix) * normal; // parts only turn and move
+  vec3 n = mat3(modelMatrix) * normal; // parts only turn and move
+  vNormal = n;
+  bool painted = surface.x > .75, rim = surface.x > .25 && surface.x < .75;
+  vec3 base = colour.rgb * (painted ? paint : rim ? rimColour : vec3(1.));
+  float metal = painted ? finish.y : surface.z;
+  float rough = painted ? finish.x : surface.y;
+  // Soft light comes from the most blurred surroundings; the ground close by darkens what looks down at it.
+  float lift = clamp(vPlace.y * 1.6 + .25 + .5 * n.y, .25, 1.);
+  vDiffuse = vec4(base * (1. - metal * .75), surface.w);
+  vShine = mix(vec3(.04), base, metal);
+  vGlow = vDiffuse.rgb * textureLod(around, n, levels - 1.).rgb * surface.w * lift + colour.rgb * colour.a * glowLevel;
+  vKind = vec3(rough, painted ? finish.z : 0., surface.w);
   gl_Position = projectionMatrix * viewMatrix * place;
 }`;
 
 const FRAGMENT = /* glsl */ `
-uniform samplerCube around; uniform vec3 key, keyColour, paint, rimColour; uniform float exposure, glowLevel, levels;
-uniform vec3 finish; // roughness, metalness, coat
-varying vec4 vColour, vSurface; varying vec3 vNormal, vPlace;
+uniform samplerCube around; uniform vec3 key, keyColour; uniform float exposure, levels;
+varying vec3 vNormal, vPlace, vShine, vGlow; varying vec4 vDiffuse; varying vec3 vKind;
 ${TONE}
 void main() {
+  if (!gl_FrontFacing) { // the inside of a sheet: lining
+    gl_FragColor = vec4(tone(vGlow * exposure * .12), 1.);
+    return;
+  }
   vec3 n = normalize(vNormal);
   vec3 v = normalize(cameraPosition - vPlace);
-  bool back = !gl_FrontFacing;
-  if (back) n = -n;
-  float painted = vSurface.x > .75 ? 1. : 0.;
-  float rim = vSurface.x > .25 && vSurface.x < .75 ? 1. : 0.;
-  vec3 base = painted > 0. ? paint * vColour.rgb : rim > 0. ? rimColour * vColour.rgb : vColour.rgb;
-  float rough = painted > 0. ? finish.x : vSurface.y;
-  float metal = painted > 0. ? finish.y : vSurface.z;
-  float coat = painted * finish.z;
-  float ao = vSurface.w;
-  if (back) { base = vec3(.02); metal = 0.; rough = .9; coat = 0.; ao = min(ao, .5); }
+  float rough = vKind.x, coat = vKind.y, ao = vKind.z;
   float facing = max(dot(n, v), 0.);
-  float edge = pow(1. - facing, 5.);
-  vec3 r = reflect(-v, n);
-  // The ground close by darkens what looks down at it.
-  float lift = clamp(vPlace.y * 1.6 + .25 + .5 * n.y, .25, 1.);
-  vec3 soft = textureLod(around, n, levels - 1.5).rgb * ao * lift;
-  float lambert = max(dot(n, key), 0.) * mix(1., ao, .8);
-  vec3 f0 = mix(vec3(.04), base, metal);
-  vec3 diffuse = base * (1. - metal * .75) * (soft + keyColour * lambert * .32);
-  vec3 shine = textureLod(around, r, rough * levels).rgb * (f0 + (max(vec3(1. - rough), f0) - f0) * edge);
-  vec3 h = normalize(v + key);
-  float gloss = 2. / max(.003, rough * rough * rough * rough);
-  float spot = pow(max(dot(n, h), 0.), min(gloss, 4000.)) * min(gloss + 2., 300.) * .04 * step(0., dot(n, key));
-  vec3 c = diffuse + (shine + f0 * spot * keyColour) * ao;
+  float e = 1. - facing, edge = e * e; edge = edge * edge * e;
+  vec3 r = 2. * dot(n, v) * n - v;
+  float lambert = max(dot(n, key), 0.);
+  // One highlight for the base and one for the coat (GGX, Walter et al. 2007, without its masking term).
+  float nh = max(dot(n, normalize(v + key)), 0.);
+  float a2 = max(rough * rough * rough * rough, .0004);
+  float d = nh * nh * (a2 - 1.) + 1.;
+  float spot = lambert * min(a2 / (12.57 * d * d), 12.);
+  vec3 shine = textureLod(around, r, rough * levels).rgb * (vShine + max(1. - rough - vShine, 0.) * edge);
+  vec3 c = vGlow + vDiffuse.rgb * keyColour * lambert * .32 * mix(1., ao, .8) + (shine + vShine * spot * keyColour) * ao;
   if (coat > 0.) {
     float share = coat * (.045 + .95 * edge);
-    vec3 top = textureLod(around, r, .3).rgb;
-    float glint = pow(max(dot(n, h), 0.), 1500.) * 6. * step(0., dot(n, key));
-    c = c * (1. - share) + share * top * ao + coat * glint * keyColour * ao * .5;
+    d = nh * nh * (.0006 - 1.) + 1.;
+    float glint = lambert * min(.0006 / (12.57 * d * d), 20.);
+    c = c * (1. - share) + share * (textureLod(around, r, 0.).rgb + glint * keyColour) * ao;
   }
-  c += vColour.rgb * vColour.a * glowLevel;
   gl_FragColor = vec4(tone(c * exposure), 1.);
+}`;
+
+const GLASS_VERTEX = /* glsl */ `
+varying vec3 vNormal, vPlace;
+void main() {
+  vec4 place = modelMatrix * vec4(position, 1.);
+  vPlace = place.xyz;
+  vNormal = mat3(modelMatrix) * normal;
+  gl_Position = projectionMatrix * viewMatrix * place;
 }`;
 
 const GLASS_FRAGMENT = /* glsl */ `
 uniform samplerCube around; uniform vec3 key, keyColour; uniform float exposure, tint;
-varying vec4 vColour, vSurface; varying vec3 vNormal, vPlace;
+varying vec3 vNormal, vPlace;
 ${TONE}
 void main() {
   vec3 n = normalize(vNormal);
   vec3 v = normalize(cameraPosition - vPlace);
   if (dot(n, v) < 0.) n = -n;
-  float share = .04 + .9 * pow(1. - max(dot(n, v), 0.), 5.);
-  vec3 c = textureLod(around, reflect(-v, n), .4).rgb * share * 1.3;
-  c += pow(max(dot(n, normalize(v + key)), 0.), 900.) * keyColour * 2.;
+  float e = 1. - dot(n, v);
+  float share = .04 + .9 * e * e * e * e * e;
+  float nh = max(dot(n, normalize(v + key)), 0.);
+  float d = nh * nh * (.001 - 1.) + 1.;
+  vec3 c = textureLod(around, 2. * dot(n, v) * n - v, 0.).rgb * share * 1.3 + min(.001 / (12.57 * d * d), 12.) * keyColour * share;
   float cover = clamp(max(share * 1.3, tint), 0., .95);
-  c += vColour.rgb * tint * .5;
   gl_FragColor = vec4(tone(c * exposure / cover), cover);
 }`;
 
@@ -84,7 +95,7 @@ export function carMaterials(shared) {
     own,
     solid: new THREE.ShaderMaterial({ vertexShader: VERTEX, fragmentShader: FRAGMENT, uniforms, side: THREE.DoubleSide }),
     glass: new THREE.ShaderMaterial({
-      vertexShader: VERTEX, fragmentShader: GLASS_FRAGMENT, uniforms, side: THREE.DoubleSide, transparent: true, depthWrite: false,
+      vertexShader: GLASS_VERTEX, fragmentShader: GLASS_FRAGMENT, uniforms, side: THREE.DoubleSide, transparent: true, depthWrite: false,
     }),
   };
 }

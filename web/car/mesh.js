@@ -45,60 +45,70 @@ export function flip(m) {
  * @returns {[Mesh, Mesh]} what lies inside (f < 0) and outside
  */
 export function split(m, f) {
-  const count = m.p.length / 3;
+  const { p, n, t } = m;
+  const count = p.length / 3;
   const value = new Float64Array(count);
-  for (let i = 0; i < count; i++) value[i] = f(m.p[3 * i], m.p[3 * i + 1], m.p[3 * i + 2]);
-  const halves = [0, 1].map(() => ({ mesh: empty(), kept: new Map(), cut: new Map() }));
-  const keep = (half, i) => {
-    let at = half.kept.get(i);
-    if (at === undefined) {
-      at = half.mesh.p.length / 3;
-      half.kept.set(i, at);
-      for (let k = 0; k < 3; k++) {
-        half.mesh.p.push(m.p[3 * i + k]);
-        half.mesh.n.push(m.n[3 * i + k]);
-      }
-    }
-    return at;
-  };
-  const cross = (half, i, j) => {
-    if (i > j) [i, j] = [j, i];
-    const key = i * count + j;
-    let at = half.cut.get(key);
-    if (at === undefined) {
-      at = half.mesh.p.length / 3;
-      half.cut.set(key, at);
-      const s = zero(f, m.p, i, j, value[i], value[j]);
-      let length = 0;
-      const normal = [0, 0, 0];
-      for (let k = 0; k < 3; k++) {
-        half.mesh.p.push(m.p[3 * i + k] + s * (m.p[3 * j + k] - m.p[3 * i + k]));
-        normal[k] = m.n[3 * i + k] + s * (m.n[3 * j + k] - m.n[3 * i + k]);
-        length += normal[k] * normal[k];
-      }
-      length = Math.sqrt(length) || 1;
-      for (let k = 0; k < 3; k++) half.mesh.n.push(normal[k] / length);
-    }
-    return at;
-  };
-  for (let i = 0; i < m.t.length; i += 3) {
-    const corners = [m.t[i], m.t[i + 1], m.t[i + 2]];
-    const inside = corners.map((v) => value[v] < 0);
-    const n = inside[0] + inside[1] + inside[2];
-    if (n === 3 || n === 0) {
-      const half = halves[n === 3 ? 0 : 1];
-      half.mesh.t.push(keep(half, corners[0]), keep(half, corners[1]), keep(half, corners[2]));
+  let negative = 0;
+  for (let i = 0; i < count; i++) {
+    value[i] = f(p[3 * i], p[3 * i + 1], p[3 * i + 2]);
+    if (value[i] < 0) negative++;
+  }
+  if (negative === 0) return [empty(), m];
+  if (negative === count) return [m, empty()];
+  const halves = [new Half(m, f, value), new Half(m, f, value)];
+  for (let i = 0; i < t.length; i += 3) {
+    const [v0, v1, v2] = [t[i], t[i + 1], t[i + 2]];
+    const [i0, i1, i2] = [value[v0] < 0, value[v1] < 0, value[v2] < 0];
+    const inner = i0 + i1 + i2;
+    if (inner === 3 || inner === 0) {
+      const half = halves[inner === 3 ? 0 : 1];
+      half.t.push(half.keep(v0), half.keep(v1), half.keep(v2));
       continue;
     }
-    const odd = inside.indexOf(n === 1); // the corner that stands alone
-    const [a, b, c] = [corners[odd], corners[(odd + 1) % 3], corners[(odd + 2) % 3]];
-    const alone = halves[n === 1 ? 0 : 1];
-    const pair = halves[n === 1 ? 1 : 0];
-    alone.mesh.t.push(keep(alone, a), cross(alone, a, b), cross(alone, a, c));
-    pair.mesh.t.push(cross(pair, a, b), keep(pair, b), keep(pair, c));
-    pair.mesh.t.push(cross(pair, a, b), keep(pair, c), cross(pair, a, c));
+    const lone = inner === 1; // the corner that stands alone lies inside
+    const [a, b, c] = i0 === lone ? [v0, v1, v2] : i1 === lone ? [v1, v2, v0] : [v2, v0, v1];
+    const alone = halves[lone ? 0 : 1];
+    const pair = halves[lone ? 1 : 0];
+    alone.t.push(alone.keep(a), alone.cross(a, b), alone.cross(a, c));
+    pair.t.push(pair.cross(a, b), pair.keep(b), pair.keep(c));
+    pair.t.push(pair.cross(a, b), pair.keep(c), pair.cross(a, c));
   }
-  return [halves[0].mesh, halves[1].mesh];
+  return halves.map((half) => ({ p: half.p, n: half.n, t: half.t }));
+}
+
+/** One side of a cut while it is being made. */
+class Half {
+  constructor(m, f, value) {
+    Object.assign(this, { m, f, value, p: [], n: [], t: [], cut: new Map(), kept: new Int32Array(value.length).fill(-1) });
+  }
+
+  keep(i) {
+    if (this.kept[i] < 0) {
+      const { p, n } = this.m;
+      this.kept[i] = this.p.length / 3;
+      this.p.push(p[3 * i], p[3 * i + 1], p[3 * i + 2]);
+      this.n.push(n[3 * i], n[3 * i + 1], n[3 * i + 2]);
+    }
+    return this.kept[i];
+  }
+
+  cross(i, j) {
+    if (i > j) [i, j] = [j, i];
+    const key = i * this.value.length + j;
+    let at = this.cut.get(key);
+    if (at === undefined) {
+      const { p, n } = this.m;
+      at = this.p.length / 3;
+      this.cut.set(key, at);
+      const s = zero(this.f, p, i, j, this.value[i], this.value[j]);
+      const mixed = (list, k) => list[3 * i + k] + s * (list[3 * j + k] - list[3 * i + k]);
+      const [x, y, z] = [mixed(n, 0), mixed(n, 1), mixed(n, 2)];
+      const length = Math.sqrt(x * x + y * y + z * z) || 1;
+      this.p.push(mixed(p, 0), mixed(p, 1), mixed(p, 2));
+      this.n.push(x / length, y / length, z / length);
+    }
+    return at;
+  }
 }
 
 function zero(f, p, i, j, fi, fj) {
@@ -120,14 +130,19 @@ export const inside = (m, f) => split(m, f)[0];
 /** Keeps what lies where `f` is not negative. */
 export const outside = (m, f) => split(m, f)[1];
 
-/** The edges that belong to one triangle alone, as vertex pairs in the triangle's own turn. @param {Mesh} m */
-export function rim(m) {
+/**
+ * The edges that belong to one triangle alone, as vertex pairs in the triangle's own turn.
+ * @param {Mesh} m @param {(p: number[]) => boolean} where only edges both of whose ends pass
+ */
+export function rim(m, where = () => true) {
   const count = m.p.length / 3;
   // Vertices at one place count as one, so that the seam of two joined meshes is no rim.
   const place = new Map();
-  const same = new Int32Array(count);
+  const same = new Int32Array(count).fill(-1);
   for (let i = 0; i < count; i++) {
-    const key = `${Math.round(m.p[3 * i] * 4e3)},${Math.round(m.p[3 * i + 1] * 4e3)},${Math.round(m.p[3 * i + 2] * 4e3)}`;
+    const [x, y, z] = [m.p[3 * i], m.p[3 * i + 1], m.p[3 * i + 2]];
+    if (!where([x, y, z])) continue;
+    const key = (Math.round(x * 4e3) * 65536 + Math.round(y * 4e3)) * 65536 + Math.round(z * 4e3);
     if (!place.has(key)) place.set(key, i);
     same[i] = place.get(key);
   }
@@ -136,10 +151,9 @@ export function rim(m) {
     for (let k = 0; k < 3; k++) {
       const a = m.t[i + k];
       const b = m.t[i + ((k + 1) % 3)];
-      if (same[a] === same[b]) continue;
+      if (same[a] < 0 || same[b] < 0 || same[a] === same[b]) continue;
       const key = Math.min(same[a], same[b]) * count + Math.max(same[a], same[b]);
-      if (seen.has(key)) seen.set(key, null);
-      else seen.set(key, [a, b]);
+      seen.set(key, seen.has(key) ? null : [a, b]);
     }
   }
   return [...seen.values()].filter((edge) => edge !== null);
@@ -155,9 +169,8 @@ export function rim(m) {
 export function skirt(m, to, where = () => true) {
   const out = empty();
   const at = (i) => [m.p[3 * i], m.p[3 * i + 1], m.p[3 * i + 2]];
-  for (const [a, b] of rim(m)) {
+  for (const [a, b] of rim(m, where)) {
     const [pa, pb] = [at(a), at(b)];
-    if (!where(pa) || !where(pb)) continue;
     const qa = to(pa, [m.n[3 * a], m.n[3 * a + 1], m.n[3 * a + 2]]);
     const qb = to(pb, [m.n[3 * b], m.n[3 * b + 1], m.n[3 * b + 2]]);
     const u = pb.map((v, k) => v - pa[k]);
@@ -218,8 +231,9 @@ export function smooth(m) {
 }
 
 /** A box with rounded edges, by its middle and half sizes. @returns {Mesh} */
-export function box(cx, cy, cz, hx, hy, hz, radius = 0.02, steps = 2) {
-  const r = Math.min(radius, hx, hy, hz);
+export function box(cx, cy, cz, hx, hy, hz, radius = 0.02, steps = box.steps) {
+  steps = Math.min(steps, box.most);
+  const r = steps === 0 ? 0 : Math.min(radius, hx, hy, hz);
   const faces = [];
   const n = 2 * steps + 1;
   const coordinate = (i, half) => (i <= steps ? -half + (r * i) / (steps || 1) : half - (r * (n - i)) / (steps || 1));
@@ -253,6 +267,10 @@ export function box(cx, cy, cz, hx, hy, hz, radius = 0.02, steps = 2) {
   }
   return join(...faces);
 }
+
+/** Steps of a rounding unless told, and at most; a plain copy of a car is built with none. */
+box.steps = 1;
+box.most = 4;
 
 /**
  * A profile turned about the x axis: `profile` holds [radius, x] from inside to outside.

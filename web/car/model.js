@@ -1,21 +1,41 @@
-// The car's parts as buffers. Knows nothing of light or of the page.
-import { box, join } from "./mesh.js";
+// The car as parts: what does not move, four doors, a hood, and a steering wheel for either side.
 
-const PAINT = { colour: [1, 1, 1], paint: 1, rough: 0.3, metal: 0, ao: 1, glow: 0 };
-const DARK = { colour: [0.03, 0.03, 0.035], paint: 0, rough: 0.8, metal: 0, ao: 0.8, glow: 0 };
-const GLASS = { colour: [0.02, 0.03, 0.03], paint: 0, rough: 0.05, metal: 0, ao: 1, glow: 0 };
+import { box } from "./mesh.js";
+import { bay, cabin, halfWheels, steering, underside } from "./inner.js";
+import { halfSkin, mirrored, whole } from "./skin.js";
+import { DOORS, width } from "./shape.js";
 
-export function buildCar() {
-  const parts = { body: { solid: [[PAINT, join(box(0, 0.45, 0, 0.8, 0.15, 2.2, 0.1), box(0, 0.7, -1.6, 0.85, 0.25, 0.6, 0.1))], [DARK, box(0, 0.3, 0, 0.6, 0.05, 2.1)]], glass: [[GLASS, box(0, 1.2, -0.2, 0.7, 0.2, 0.9, 0.1)]], hinge: null } };
-  for (const side of [1, -1]) {
-    const name = side > 0 ? "left" : "right";
-    for (const [end, z] of [["front", 0.45], ["rear", -0.6]]) {
-      parts[`${end}_${name}`] = {
-        solid: [[PAINT, box(side * 0.87, 0.7, z, 0.04, 0.3, 0.5, 0.03)]], glass: [[GLASS, box(side * 0.8, 1.2, z, 0.02, 0.18, 0.4)]],
-        hinge: { at: [side * 0.86, 0, z + 0.5], axis: [0, side, 0], angle: (-65 * Math.PI) / 180 },
-      };
-    }
+const DOOR_ANGLE = { front: 64, rear: 66 };
+const HOOD_ANGLE = 52;
+const RADIANS = Math.PI / 180;
+
+/**
+ * @typedef {[typeof import("./looks.js").PAINT, import("./mesh.js").Mesh][]} Pairs
+ * @typedef {object} Part
+ * @property {Pairs} solid
+ * @property {Pairs} glass
+ * @property {{at: number[], axis: number[], angle: number} | null} hinge radians when open
+ * @property {string} [drive] shown only where the steering wheel is on this side
+ */
+
+/** @param {number} detail 1 for what is seen; about 0.5 for a plain copy that is only counted @returns {Record<string, Part>} */
+export function buildCar(detail = 1) {
+  box.most = detail === 1 ? 4 : 0;
+  const skin = halfSkin(detail);
+  const body = [...whole(skin.body.solid), ...whole(halfWheels(detail)), ...cabin(), ...bay(), ...underside()];
+  const parts = { body: { solid: body, glass: whole(skin.body.glass), hinge: null } };
+  for (const [end, { hinge }] of Object.entries(DOORS)) {
+    const at = [width(hinge.y, hinge.z) - 0.035, 0, hinge.z];
+    const angle = -DOOR_ANGLE[end] * RADIANS;
+    parts[`${end}_left`] = { ...skin[end], hinge: { at, axis: [0, 1, 0], angle } };
+    parts[`${end}_right`] = {
+      solid: mirrored(skin[end].solid), glass: mirrored(skin[end].glass),
+      hinge: { at: [-at[0], 0, at[2]], axis: [0, 1, 0], angle: -angle },
+    };
   }
-  parts.hood = { solid: [[PAINT, box(0, 0.9, 1.6, 0.75, 0.03, 0.6, 0.02)]], glass: [], hinge: { at: [0, 0.9, 1.0], axis: [1, 0, 0], angle: (-55 * Math.PI) / 180 } };
+  parts.hood = { solid: whole(skin.hood.solid), glass: [], hinge: { at: [0, 0.93, 1.24], axis: [1, 0, 0], angle: -HOOD_ANGLE * RADIANS } };
+  for (const [drive, side] of [["left", 1], ["right", -1]]) {
+    parts[`wheel_${drive}`] = { solid: steering(side, detail), glass: [], hinge: null, drive };
+  }
   return parts;
 }

@@ -15,6 +15,8 @@ export const TARGET = new THREE.Vector3(0, 0.62, 0);
 export const LIMITS = { elevation: [-5, 89], distance: [3, 20] };
 /** Vertical field of view in degrees of a 4:3 or wider canvas; a narrower one keeps the horizontal field. */
 const FIELD = 34;
+/** Detail of the plain copy that shadows and visibility are drawn from. */
+const COARSE = 0.3;
 
 export class View {
   /** @param {HTMLCanvasElement} canvas @param {{antialias: boolean}} options */
@@ -32,8 +34,8 @@ export class View {
     const model = buildCar();
     this.materials = carMaterials(this.stage.shared);
     this.car = carObject(model, this.materials);
-    this.scene.add(this.car.root);
-    this.visible = new Visibility(this.renderer, model, this.camera);
+    this.scene.add(this.car.root, this.stage.backdrop);
+    this.visible = new Visibility(this.renderer, buildCar(COARSE), this.camera);
     this.shadowStale = true;
     /** How far each part is open, 0 to 1. @type {Record<string, number>} */
     this.openness = Object.fromEntries(PARTS.map((name) => [name, 0]));
@@ -99,7 +101,6 @@ export class View {
     }
     this.renderer.setRenderTarget(null);
     this.renderer.clear();
-    this.stage.drawBehind(this.camera);
     this.renderer.render(this.scene, this.camera);
   }
 
