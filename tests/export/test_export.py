@@ -6,17 +6,27 @@ import io
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
+from export_samples import about, labelled_pictures
 from telltale.bundle.bundle import Bundle, spec_of_model
 from telltale.bundle.predictor import Predictor
 from telltale.bundle.verify import verify_bundle
-from telltale.export.pictures import synthetic
+from telltale.dataset import Catalogue, Example
+from telltale.errors import BundleError, ImageError, Interrupted, TrainError
+from telltale.export.export import export_run, find_temperature, golden_inputs
+from telltale.export.judge import Options
+from telltale.export.pictures import spread, synthetic
 from telltale.model import Network
+from telltale.preprocess import decode
+from telltale.tasks import stack_targets
 
 
 def torch_probabilities(network: Network, bundle: Bundle, images: np.ndarray) -> np.ndarray:
@@ -102,3 +112,84 @@ def test_it_runs_where_torch_cannot_be_imported(exported: Bundle) -> None:
     )
     out = subprocess.run([sys.executable, "-c", code, str(exported.path)], capture_output=True, text=True)
     assert out.stdout.strip() == "8", out.stderr
+
+
+def test_the_run_and_the_project_are_told_in_the_bundle(exported: Bundle) -> None:
+    spec = exported.spec
+    assert (spec.name, spec.licence, spec.allow_leak) == ("strips", "MIT", True)
+    assert (spec.data.hash, spec.data.images, spec.data.groups, spec.data.split) == ("ab" * 32, 60, 2, {"train": 0.7})
+    assert (spec.model.backbone, spec.model.parameters > 10_000, spec.model.macs > 100_000) == ("pico", True, True)
+    assert (spec.unsure.error, spec.unsure.confidence) == (0.02, 0.95)
+    assert {"torch", "onnxruntime", "telltale", "trained with telltale"} <= set(spec.code)
+    assert spec.created.endswith("Z")
+
+
+def test_the_golden_inputs_are_calibration_pictures(exported: Bundle, catalogue: Catalogue) -> None:
+    pictures = {decode(example.path).tobytes() for example in catalogue.examples("calibration")}
+    golden = exported.golden()
+    assert all(image.tobytes() in pictures for image in golden.inputs)
+    assert len({image.tobytes() for image in golden.inputs}) == 8
+    assert golden.frame is not None
+
+
+def test_temperature_makes_the_calibration_split_likelier(
+    network: Network, exported: Bundle, catalogue: Catalogue
+) -> None:
+    examples = catalogue.examples("calibration")
+    images = np.stack([decode(example.path) for example in examples])
+    target = stack_targets([exported.task.encode(example.labels) for example in examples])
+    assert not target.known.all()
+
+    def loss(probabilities: np.ndarray) -> float:
+        right = np.where(target.values >= 0.5, probabilities, 1 - probabilities)
+        return float(-np.log(right[target.known]).mean())
+
+    with torch.no_grad():
+        logits = network(torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255)["logits"]
+    calibrated = Predictor.open(exported.path, variant="float").run(images)["probabilities"]
+    assert loss(calibrated) <= loss(np.asarray(torch.sigmoid(logits))) + 1e-6
+
+
+def test_a_taken_place_is_refused_before_any_work(run_dir: Path, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(BundleError, match="choose another name"):
+        export_run(run_dir, tmp_path)
+
+
+def test_a_missing_run_is_named(tmp_path: Path) -> None:
+    with pytest.raises(TrainError, match="nowhere"):
+        export_run(tmp_path / "nowhere", tmp_path / "x.telltale")
+
+
+def test_ctrl_c_writes_nothing_and_says_how_to_go_on(run_dir: Path, catalogue: Catalogue, tmp_path: Path) -> None:
+    class Impatient:
+        def advance(self, count: int = 1, note: str = "") -> None:
+            raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted, match="run the same command again"):
+        export_run(run_dir, tmp_path / "x.telltale", training=catalogue.examples("train"), progress=Impatient())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_picture_that_is_gone_is_named(run_dir: Path, tmp_path: Path) -> None:
+    gone = Example(1, tmp_path / "gone.png", "0" * 64, "g", "train", 8, 8, {}, {})
+    with pytest.raises(ImageError, match=r"gone\.png"):
+        export_run(run_dir, tmp_path / "x.telltale", training=[gone])
+
+
+def test_without_pictures_the_golden_set_is_made(network: Network) -> None:
+    inputs = golden_inputs(None, about(), Options())
+    assert inputs.shape == (8, 48, 64, 3)
+    assert np.array_equal(inputs, golden_inputs(labelled_pictures(9, 0), about(), Options(golden="synthetic")))
+    few = golden_inputs(labelled_pictures(3, 0), about(), Options())
+    assert np.array_equal(few[:3], labelled_pictures(3, 0).images)
+    assert np.array_equal(few[3:], inputs[:5])
+    assert find_temperature(network, None, 2).tolist() == [1.0, 1.0]
+
+
+@given(st.integers(0, 60), st.integers(1, 60))
+def test_spread_picks_different_items_in_order(length: int, count: int) -> None:
+    picked = spread(range(length), count)
+    assert picked == sorted(set(picked))
+    assert len(picked) == min(length, count)
+    assert all(0 <= item < length for item in picked)

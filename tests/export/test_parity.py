@@ -46,7 +46,7 @@ class Careless:
 def test_a_network_that_fuses_wrongly_is_never_written(network: Network, tmp_path: Path) -> None:
     with pytest.raises(ParityError, match=r"fused torch (probabilities|cam) [0-9.e-]+ from torch \(allowed 0\.001\)"):
         export_network(
-            Careless(network),  # type: ignore[arg-type]
+            Careless(network),
             about(),
             tmp_path / "x.telltale",
             training=None,
