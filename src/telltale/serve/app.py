@@ -86,8 +86,7 @@ def _add_tell(app: FastAPI, model: Model, engine: Engine, metrics: Metrics, sett
     async def tell(request: Request) -> Response:
         data = await read_picture(request, settings.max_bytes)
         start_s = time.perf_counter()
-        async with engine.turn():
-            told = await engine.tell(lambda: data)
+        told = await engine.tell(lambda: data)
         age_ms = (time.perf_counter() - start_s) * 1e3
         metrics.tell("http", told.infer_ms, age_ms)
         message = wire.result(0, None, told.result.to_json(), told.size, age_ms=age_ms, infer_ms=told.infer_ms)

@@ -1,16 +1,15 @@
 """Turns encoded pictures into answers, on as many threads as there are cores. Knows nothing of HTTP or sockets.
 
-Decoding, resizing and the network all release the interpreter lock, so threads are enough. Whoever wants an answer
-first waits for a turn, in order of asking; a stream picks its newest frame only then: no turn goes to an old one.
+Decoding, resizing and the network all release the interpreter lock, so threads are enough. Their queue is first come,
+first served, and holds no pictures but a way to get one: a stream gives its newest frame when its turn has come.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -58,16 +57,9 @@ class Engine:
         self._model = model
         self._max_pixels = max_pixels
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="telltale-infer")
-        self._turns = asyncio.Semaphore(workers)
-
-    @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
-        """Wait for a free thread, first come first served."""
-        async with self._turns:
-            yield
 
     async def tell(self, file: Callable[[], bytes]) -> Told:
-        """To be called within a turn. file: gives the encoded picture, on the thread.
+        """file: called on the thread when its turn has come, gives the encoded picture.
 
         Raises ImageError, MediaTypeError, and what `file` raises.
         """

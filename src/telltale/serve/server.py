@@ -23,8 +23,16 @@ from telltale.serve.tls import Tls
 START_S = 20.0
 """A server that has not started by then has failed."""
 
+RECEIVE_BYTES = 262_144
+"""The kernel's receive buffer of each connection. Left to itself it grows to megabytes, in which frames grow old."""
+
 LEAVE_S = 2
 """How long a stopping server waits for its answers in hand."""
+
+
+def say_now(line: str) -> None:
+    """print, also when nobody watches: a line that waits in a pipe tells no address."""
+    print(line, flush=True)
 
 
 def run_server(
@@ -36,7 +44,7 @@ def run_server(
     settings: ServeSettings | None = None,
     pages: bool = True,
     variant: VariantName = "auto",
-    say: Callable[[str], None] = print,
+    say: Callable[[str], None] = say_now,
 ) -> None:
     """Serve a bundle until Ctrl-C, which it returns from as from any other end.
 
@@ -137,6 +145,7 @@ def bind(host: str, port: int) -> socket.socket:
     family, kind, protocol, _, address = found[0]
     listener = socket.socket(family, kind, protocol)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
     try:
         listener.bind(address)
         listener.listen(256)

@@ -34,6 +34,20 @@ class Arrived:
     at_s: float
 
 
+class Turn:
+    """Takes the newest frame when it is asked for, on the thread that is about to tell it."""
+
+    def __init__(self, slot: Latest[Arrived]) -> None:
+        self._slot = slot
+        self.arrived: Arrived
+
+    def file(self) -> bytes:
+        arrived = self._slot.take()
+        assert arrived is not None  # `ready`, and nobody else takes
+        self.arrived = arrived
+        return arrived.frame.file()
+
+
 class Stream:
     """Runs until the client leaves."""
 
@@ -98,23 +112,17 @@ class Stream:
         try:
             while True:
                 await self._slot.ready()
-                async with self._engine.turn():
-                    arrived = self._slot.take()
-                    if arrived is None:
-                        continue
-                    try:
-                        told = await self._engine.tell(arrived.frame.file)
-                    except TelltaleError as cause:
-                        refusal = cause
-                        told = None
-                    except Exception:
-                        log.exception("a frame broke the model")
-                        refusal = TelltaleError("the server", got="a fault of its own", next="its log says more")
-                        told = None
-                if told is None:
-                    await self._refuse(refusal, arrived.seq)
+                turn = Turn(self._slot)
+                try:
+                    told = await self._engine.tell(turn.file)
+                except TelltaleError as cause:
+                    await self._refuse(cause, turn.arrived.seq)
+                except Exception:
+                    log.exception("a frame broke the model")
+                    fault = TelltaleError("the server", got="a fault of its own", next="its log says more")
+                    await self._refuse(fault, turn.arrived.seq)
                 else:
-                    await self._send(self._message(arrived, told))
+                    await self._send(self._message(turn.arrived, told))
         except (Closed, WebSocketDisconnect, RuntimeError):
             return  # the client has left; the receiving task sees it too
 

@@ -6,6 +6,7 @@ An old frame is worth less than a dropped one: a queue would only add delay.
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -16,7 +17,7 @@ class Closed(Exception):
 
 
 class Latest(Generic[Item]):
-    """A slot of one, for the tasks of one event loop (not thread-safe).
+    """A slot of one. `put`, `ready`, `get` and `close` belong to one event loop; `take` may run on any thread.
 
     `put` never waits. A consumer that shares something scarce (a model) waits for `ready`, then for its turn,
     and only then calls `take`: so it gets the newest item there is at that moment. `get` is both at once.
@@ -27,8 +28,9 @@ class Latest(Generic[Item]):
     def __init__(self) -> None:
         self._item: Item | None = None
         self._full = False
+        self._lock = threading.Lock()  # around _item and _full together
         self._closed = False
-        self._wake = asyncio.Event()  # set while full or closed
+        self._wake = asyncio.Event()
         self.dropped = 0
 
     @property
@@ -39,21 +41,23 @@ class Latest(Generic[Item]):
         """Replace what is in the slot. Raises Closed after `close`."""
         if self._closed:
             raise Closed
-        self.dropped += self._full
-        self._item, self._full = item, True
+        with self._lock:
+            self.dropped += self._full
+            self._item, self._full = item, True
         self._wake.set()
 
     async def ready(self) -> None:
         """Wait until `take` has an item. Raises Closed at the end of the stream."""
-        await self._wake.wait()
-        if not self._full:
-            raise Closed
+        while not self._full:
+            if self._closed:
+                raise Closed
+            self._wake.clear()
+            await self._wake.wait()
 
     def take(self) -> Item | None:
         """The newest item, or None when the slot is empty."""
-        item, self._item, self._full = self._item, None, False
-        if not self._closed:
-            self._wake.clear()
+        with self._lock:
+            item, self._item, self._full = self._item, None, False
         return item
 
     async def get(self) -> Item:
