@@ -136,9 +136,11 @@ class Running:
 
 def bind(host: str, port: int) -> socket.socket:
     """A listening socket. Raises ServeError saying what to do."""
+    if not 0 <= port <= 65535:
+        raise ServeError("port", expected="0 to 65535", got=str(port))
     try:
         found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except (OSError, UnicodeError, OverflowError) as cause:
+    except (OSError, UnicodeError) as cause:
         raise ServeError(
             f"host {host!r}", expected="an address of this machine", got=str(cause), next="try 127.0.0.1"
         ) from cause
@@ -149,22 +151,21 @@ def bind(host: str, port: int) -> socket.socket:
     try:
         listener.bind(address)
         listener.listen(256)
-    except (OSError, OverflowError) as cause:
+    except OSError as cause:
         listener.close()
         raise _bind_error(host, port, cause) from cause
     return listener
 
 
-def _bind_error(host: str, port: int, cause: Exception) -> ServeError:
-    number = getattr(cause, "errno", None)
-    if number == errno.EADDRINUSE:
+def _bind_error(host: str, port: int, cause: OSError) -> ServeError:
+    if cause.errno == errno.EADDRINUSE:
         return ServeError(
             f"port {port} on {host}",
             expected="a free port",
             got="one that another program holds",
             next="stop that program, or choose another with --port (0: any free one)",
         )
-    if number == errno.EACCES:
+    if cause.errno == errno.EACCES:
         return ServeError(
             f"port {port} on {host}", expected="a port this user may open", got=str(port), next="take one from 1024 up"
         )
