@@ -174,8 +174,7 @@ class Catalogue:
         if known is not None:
             return known
         file = f"{sha256[:2]}/{sha256}{_suffix(suffix)}"
-        if not group:
-            raise CatalogueError("group of a picture", expected="a name", got="nothing")
+        _check_text("group of a picture", group)
         image = decode(data) if pixels is None else pixels
         row = (
             sha256,
@@ -218,8 +217,8 @@ class Catalogue:
         value: true or false, a number or a text. visible_px: how many of the picture's pixels show it.
         Raises CatalogueError: no such picture, or a value that does not fit.
         """
-        if not name or not who:
-            raise CatalogueError("a label", expected="a name and who says it", got=f"name={name!r}, who={who!r}")
+        _check_text("name of a label", name)
+        _check_text("who says a label", who)
         if value is not None and not isinstance(value, bool | int | float | str):
             raise CatalogueError(f"label {name!r}", expected="true, false, a number, a text or null", got=repr(value))
         width, height = self._size(image_id)
@@ -405,6 +404,12 @@ def _write_once(path: Path, data: bytes) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def _check_text(what: str, text: str) -> None:
+    """Not empty, and of characters that UTF-8 has: a file's name may hold others."""
+    if not text or text.encode("utf-8", "replace").decode() != text:
+        raise CatalogueError(what, expected="a text", got=repr(text))
 
 
 def _suffix(suffix: str) -> str:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from telltale.errors import CatalogueError, LeakError
 from telltale.frame import Image
-from telltale.tasks.task import Label
+from telltale.tasks.task import Json, Label
 
 SIDE = 16
 """The hash has SIDE x SIDE bits."""
@@ -60,6 +60,8 @@ class Seen(Protocol):
     @property
     def labels(self) -> Mapping[str, Label]: ...
     @property
+    def meta(self) -> Mapping[str, Json]: ...
+    @property
     def near(self) -> bytes: ...
 
 
@@ -71,15 +73,13 @@ class Leak:
     matched, of 255.
     """
 
-    first: Path
-    second: Path
-    first_split: str
-    second_split: str
+    first: Seen
+    second: Seen
     bits: int
     levels: float
 
     def __str__(self) -> str:
-        return f"{self.first.name} ({self.first_split}) and {self.second.name} ({self.second_split})"
+        return f"{_call(self.first)} and {_call(self.second)}"
 
 
 def fingerprint(image: Image) -> bytes:
@@ -103,8 +103,7 @@ def find_leaks(examples: Sequence[Seen], near_bits: int) -> list[Leak]:
     side = np.array([number.get(e.split or "", -1) for e in examples], np.int64)
     leaks = []
     for i, j, bits, levels in _near_pairs(examples, near_bits, side):
-        a, b = examples[i], examples[j]
-        leaks.append(Leak(a.path, b.path, str(a.split), str(b.split), bits, levels))
+        leaks.append(Leak(examples[i], examples[j], bits, levels))
     return leaks
 
 
@@ -225,6 +224,12 @@ def _allowed(spread: float, agree: bool) -> float:
 def _agree(first: Mapping[str, Label], second: Mapping[str, Label]) -> bool:
     """No name that both know has two values."""
     return all(label.value == second[name].value for name, label in first.items() if name in second)
+
+
+def _call(seen: Seen) -> str:
+    """By the name it was imported under, if any; the file itself is called after its content."""
+    name = seen.meta.get("file") or seen.path.name[:12]
+    return f"{name} ({seen.split}, group {seen.group})"
 
 
 def _first(names: Sequence[str]) -> str:

@@ -1,0 +1,393 @@
+"""Import and export of data sets. Knows the catalogue, not how the formats are written."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import os
+import re
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from telltale.dataset import formats
+from telltale.dataset.catalogue import SPLITS, Catalogue, Example, ImageId
+from telltale.dataset.formats import ClassMap, Format, Found, Skipped
+from telltale.errors import CatalogueError, ConfigError, ImageError, Interrupted, TelltaleError
+from telltale.preprocess import decode
+from telltale.progress import Progress, Quiet
+from telltale.tasks.task import Json, Label, Task
+
+BATCH = 50
+"""So many pictures are one transaction: what Ctrl-C can lose."""
+
+NAMES, COMBINATIONS = 3, 8
+"""From so many names and combinations of their values on, the combination is taken for the group."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImportReport:
+    """What became of a data set.
+
+    added: new pictures. known: pictures that were there already. labels: labels written. kept: labels that were not
+    written because the catalogue has a word on them. contradictions: pictures that are byte for byte the same and
+    labelled differently; those labels are unknown now. skipped: everything left out, each with its reason.
+    """
+
+    added: int
+    known: int
+    labels: int
+    kept: int
+    contradictions: tuple[Skipped, ...]
+    skipped: tuple[Skipped, ...]
+
+    def lines(self, first: int = 10) -> list[str]:
+        """For people: the counts, then the first few of each list."""
+        out = [f"{self.added} pictures added, {self.known} known already, {self.labels} labels written"]
+        if self.kept:
+            out.append(
+                f"{self.kept} labels left as they are: the catalogue has a word on them (replace them on demand)"
+            )
+        for title, items in (("same picture, other label", self.contradictions), ("skipped", self.skipped)):
+            out += [f"{title}: {item.file}: {item.reason}" for item in items[:first]]
+            if len(items) > first:
+                out.append(f"{title}: and {len(items) - first} more")
+        return out
+
+
+@dataclass(frozen=True, slots=True)
+class ExportReport:
+    """written: pictures. skipped: those left out, each with its reason."""
+
+    written: int
+    skipped: tuple[Skipped, ...]
+
+
+def import_folder(
+    path: str | os.PathLike[str],
+    catalogue: Catalogue,
+    *,
+    format: Format | Literal["auto"] = "auto",
+    group_by: str = "auto",
+    class_map: ClassMap | None = None,
+    task: Task | None = None,
+    who: str = "import",
+    replace_labels: bool = False,
+    progress: Progress | None = None,
+) -> ImportReport:
+    r"""Take a data set into the catalogue. One bad file never stops it: it is listed in the report.
+
+    group_by: where the data set names no group: `labels` (the combination of labels), `file` (each its own), `folder`,
+    a CSV column, or a regular expression on the file's name whose bracketed parts are the group, as `slot(\d+)_`.
+    `auto` takes the combination when three or more names make at least 8 of them, several pictures each; else each
+    file is its own, and near-duplicates are left to `group_near_duplicates`.
+    class_map: what the folders of an imagefolder stand for. task: labels that it cannot encode are left out.
+    replace_labels: newer words win over what the catalogue holds; else only what is unknown is filled.
+    Importing again adds nothing, so an interrupted import goes on where it stopped.
+    Raises CatalogueError when nothing can be read, ConfigError on group_by, Interrupted on Ctrl-C.
+    """
+    root = Path(path)
+    kind = formats.detect(root) if format == "auto" else format
+    by_column = kind == "csv" and _is_word(group_by) and group_by not in ("auto", "labels", "file", "folder")
+    if not root.exists():
+        raise CatalogueError(str(root), expected="a data set", got="nothing there")
+    entries = list(formats.read(root, kind, class_map, group_by if by_column else ""))
+    skipped = [entry for entry in entries if isinstance(entry, Skipped)]
+    found = [entry for entry in entries if isinstance(entry, Found)]
+    if not found:
+        reason = f"; the first of {len(skipped)}: {skipped[0].file}: {skipped[0].reason}" if skipped else ""
+        raise CatalogueError(str(root), expected=f"pictures laid out as {kind}", got="none" + reason)
+    grouped = _with_groups(found, "auto" if by_column else group_by)
+    run = _Import(catalogue, task, who, replace_labels, progress or Quiet(), skipped)
+    run.take(grouped)
+    return run.report()
+
+
+class _Import:
+    """One import under way."""
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        task: Task | None,
+        who: str,
+        replace_labels: bool,
+        told: Progress,
+        skipped: list[Skipped],
+    ) -> None:
+        self._catalogue = catalogue
+        self._task = task
+        self._who = who
+        self._replace = replace_labels
+        self._told = told
+        self._skipped = skipped
+        self._contradictions: list[Skipped] = []
+        self._first: dict[str, tuple[str, dict[str, Json]]] = {}  # sha256 to the file seen first and its labels
+        self._added = self._known = self._labels = self._kept = 0
+
+    def take(self, found: Sequence[Found]) -> None:
+        splits = self._plan_splits(found)
+        try:
+            for start in range(0, len(found), BATCH):
+                with self._catalogue.transaction():
+                    for each in found[start : start + BATCH]:
+                        self._take_one(each)
+                        self._told.advance(1, f"{len(self._skipped)} skipped" if self._skipped else "")
+        except KeyboardInterrupt:
+            raise Interrupted(
+                "import stopped",
+                got=f"{self._added} pictures added of {len(found)}",
+                next="all but the last few are kept; run it again to go on",
+            ) from None
+        there = self._catalogue.groups()
+        has = {} if self._replace else self._catalogue.splits()
+        self._catalogue.set_splits({g: s for g, s in splits.items() if g in there and g not in has})
+
+    def report(self) -> ImportReport:
+        return ImportReport(
+            self._added, self._known, self._labels, self._kept, tuple(self._contradictions), tuple(self._skipped)
+        )
+
+    def _plan_splits(self, found: Sequence[Found]) -> dict[str, str]:
+        """Group to split, as the data set has it; a group in two splits gets none."""
+        named: dict[str, set[str]] = {}
+        for each in found:
+            if each.split is None:
+                continue
+            split = formats.SPLIT_WORDS.get(each.split.strip().lower())
+            if split is None:
+                self._skipped.append(Skipped(each.name, f"split: expected {', '.join(SPLITS)}, got {each.split!r}"))
+            else:
+                named.setdefault(str(each.group), set()).add(split)
+        for group, splits in named.items():
+            if len(splits) > 1:
+                self._skipped.append(Skipped(f"group {group}", f"in {' and '.join(sorted(splits))}; split left open"))
+        return {group: next(iter(splits)) for group, splits in named.items() if len(splits) == 1}
+
+    def _take_one(self, found: Found) -> None:
+        try:
+            data = found.file.read_bytes()
+            sha256 = hashlib.sha256(data).hexdigest()
+            known = self._catalogue.find(sha256)
+            pixels = decode(data)
+        except OSError as error:
+            self._skipped.append(Skipped(found.name, (error.strerror or str(error)).lower()))
+            return
+        except ImageError as error:
+            self._skipped.append(Skipped(found.name, f"expected {error.expected}, got {error.got}"))
+            return
+        height, width = pixels.shape[:2]
+        wrong = {**formats.unfit(found, width, height), **self._unfit_for_task(found)}
+        self._skipped += [Skipped(found.name, reason) for reason in wrong.values()]
+        labels = {n: v for n, v in found.labels.items() if n not in wrong and v is not None}
+        image_id = self._catalogue.add(
+            data,
+            suffix=_suffix(found.file),
+            group=str(found.group),
+            source=found.source,
+            meta={"file": found.name, **found.meta},
+            pixels=pixels,
+        )
+        self._added += known is None
+        self._known += known is not None
+        if sha256 in self._first:
+            self._take_again(found, image_id, sha256, labels)
+            return
+        self._first[sha256] = (found.name, labels)
+        self._write(found, image_id, labels, fresh=known is None)
+
+    def _take_again(self, found: Found, image_id: ImageId, sha256: str, labels: dict[str, Json]) -> None:
+        """The same bytes a second time in this data set: what disagrees is known by nobody."""
+        name, before = self._first[sha256]
+        differ = [n for n, value in labels.items() if n in before and before[n] != value]
+        if differ:
+            reason = f"the same picture as {name}, yet {', '.join(f'{n} is {labels[n]}' for n in differ)}"
+            self._contradictions.append(Skipped(found.name, reason))
+        for n in differ:
+            before[n] = None
+            last = self._catalogue.history(image_id, n)[-1]
+            if last.who == self._who and not last.undone and last.value is not None:
+                self._catalogue.label(image_id, n, None, who=self._who)
+        new = {n: value for n, value in labels.items() if n not in before}
+        before.update(new)
+        self._write(found, image_id, new, fresh=False)
+
+    def _write(self, found: Found, image_id: ImageId, labels: dict[str, Json], *, fresh: bool) -> None:
+        history = [] if fresh else self._catalogue.history(image_id)
+        spoken = {entry.name for entry in history}  # even if taken back: then somebody looked
+        now = {entry.name: entry.value for entry in history if not entry.undone}
+        for name, value in labels.items():
+            if now.get(name) == value or (name in spoken and not self._replace):
+                self._kept += now.get(name) != value
+                continue
+            self._catalogue.label(image_id, name, value, who=self._who, visible_px=found.visible_px.get(name))
+            self._labels += 1
+
+    def _unfit_for_task(self, found: Found) -> dict[str, str]:
+        wrong = {}
+        for name, value in found.labels.items():
+            if self._task is None or name not in self._task.names or value is None:
+                continue
+            try:
+                self._task.encode({name: Label(value)})
+            except TelltaleError as error:
+                wrong[name] = str(error)
+        return wrong
+
+
+# --- groups -----------------------------------------------------------------------------------------------------------
+
+
+def _with_groups(found: Sequence[Found], group_by: str) -> list[Found]:
+    """Every picture with a group; what the data set says goes first."""
+    if all(each.group for each in found):
+        return list(found)
+    rule = _group_rule(found, group_by)
+    return [each if each.group else replace(each, group=rule(each)) for each in found]
+
+
+def _group_rule(found: Sequence[Found], group_by: str) -> Callable[[Found], str]:
+    if group_by == "auto":
+        labelled = [each for each in found if each.labels]
+        names = {name for each in labelled for name in each.labels}
+        count = len({_combination(each) for each in labelled})
+        fits = len(names) >= NAMES and COMBINATIONS <= count <= len(labelled) / 2
+        group_by = "labels" if fits else "file"
+    if group_by == "labels":
+        return lambda each: _combination(each) or each.name
+    if group_by == "file":
+        return lambda each: each.name
+    if group_by == "folder":
+        return lambda each: each.name.rpartition("/")[0] or "."
+    try:
+        pattern = re.compile(group_by)
+    except re.error as error:
+        raise ConfigError("group_by", expected="a regular expression", got=f"{group_by!r} ({error})") from error
+
+    def by_pattern(each: Found) -> str:
+        match = pattern.search(each.name)
+        if match is None:
+            return each.name
+        return "/".join(part for part in match.groups() if part) or match.group()
+
+    if not any(pattern.search(each.name) for each in found):
+        example = found[0].name
+        raise ConfigError("group_by", expected="a pattern that fits a file's name", got=f"{group_by!r} for {example!r}")
+    return by_pattern
+
+
+def _combination(found: Found) -> str:
+    return " ".join(f"{name}={formats.format_cell(value)}" for name, value in sorted(found.labels.items()))
+
+
+def _is_word(text: str) -> bool:
+    return re.fullmatch(r"[\w .-]+", text) is not None
+
+
+def _suffix(file: Path) -> str:
+    return file.suffix if re.fullmatch(r"\.[A-Za-z0-9]{1,5}", file.suffix) else ".img"
+
+
+# --- export -----------------------------------------------------------------------------------------------------------
+
+
+def export_folder(
+    catalogue: Catalogue,
+    path: str | os.PathLike[str],
+    *,
+    format: Literal["json", "csv", "imagefolder"] = "json",
+    name: str = "class",
+    progress: Progress | None = None,
+) -> ExportReport:
+    """Write pictures and labels as a folder that `import_folder` reads back.
+
+    json and csv hold everything: labels, groups, splits, visible pixels, source and meta. imagefolder holds the splits
+    and one label, `name`, as folders (on and off where it is true or false); pictures without it are left out.
+    The folder appears whole or not at all. Raises CatalogueError when it exists with something in it.
+    """
+    target = Path(path)
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise CatalogueError(str(target), expected="a new or empty folder", got="one with files in it")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.parent / f".{target.name}-{os.getpid()}"
+    told = progress or Quiet()
+    skipped: list[Skipped] = []
+    written: list[Found] = []
+    values: dict[str, Json] = {}
+    try:
+        for example in catalogue.examples():
+            place = _place(example, format, name)
+            if place is None:
+                skipped.append(Skipped(example.path.name, f"no label {name!r}"))
+                continue
+            if format == "imagefolder" and values.setdefault(place.rpartition("/")[0], _value(example, name)) != _value(
+                example, name
+            ):
+                skipped.append(Skipped(example.path.name, f"{name!r}: another value has the same folder name"))
+                continue
+            try:
+                (partial / place).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(example.path, partial / place)
+                written.append(_found(example, place))
+            except OSError as error:
+                skipped.append(Skipped(example.path.name, (error.strerror or str(error)).lower()))
+            told.advance()
+        _write_labels(partial, written, format)
+        if target.exists():
+            target.rmdir()
+        partial.rename(target)
+    except KeyboardInterrupt:
+        raise Interrupted("export stopped", got="nothing written", next="run it again") from None
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return ExportReport(len(written), tuple(skipped))
+
+
+def _place(example: Example, format: str, name: str) -> str | None:
+    """Where a picture goes below the exported folder."""
+    file = example.sha256[:20] + example.path.suffix
+    if format != "imagefolder":
+        return f"images/{file}"
+    label = example.labels.get(name)
+    if label is None:
+        return None
+    value = {True: f"{name}_on", False: f"{name}_off"}[label.value] if isinstance(label.value, bool) else label.value
+    folder = re.sub(r"[^\w .+-]", "_", str(value)).strip(". ") or "_"
+    return f"{example.split}/{folder}/{file}" if example.split else f"{folder}/{file}"
+
+
+def _value(example: Example, name: str) -> Json:
+    return example.labels[name].value if name in example.labels else None
+
+
+def _found(example: Example, place: str) -> Found:
+    pixels = example.width * example.height
+    return Found(
+        file=example.path,
+        name=place,
+        labels={name: label.value for name, label in example.labels.items()},
+        visible_px={n: round(la.visible * pixels) for n, la in example.labels.items() if la.visible is not None},
+        group=example.group,
+        split=example.split,
+        source=example.source,
+        meta=example.meta,
+    )
+
+
+def _write_labels(root: Path, written: Sequence[Found], format: str) -> None:
+    if format == "json":
+        for folder in ("images", "labels"):
+            (root / folder).mkdir(parents=True, exist_ok=True)
+        for found in written:
+            (root / "labels" / f"{Path(found.name).stem}.json").write_text(formats.json_text(found), encoding="utf-8")
+    elif format == "csv":
+        root.mkdir(parents=True, exist_ok=True)
+        header, rows = formats.csv_table(written)
+        with (root / "labels.csv").open("w", encoding="utf-8", newline="") as out:
+            table = csv.writer(out)
+            table.writerow(header)
+            table.writerows(rows)
+    else:
+        root.mkdir(parents=True, exist_ok=True)
