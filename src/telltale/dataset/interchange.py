@@ -18,6 +18,7 @@ from telltale.dataset.formats import ClassMap, Format, Found, Skipped
 from telltale.errors import CatalogueError, ConfigError, ImageError, Interrupted, TelltaleError
 from telltale.preprocess import decode
 from telltale.progress import Progress, Quiet
+from telltale.tasks.states import parse_state
 from telltale.tasks.task import Json, Label, Task
 
 BATCH = 50
@@ -279,7 +280,14 @@ def _group_rule(found: Sequence[Found], group_by: str) -> Callable[[Found], str]
 
 
 def _combination(found: Found) -> str:
-    return " ".join(f"{name}={formats.format_cell(value)}" for name, value in sorted(found.labels.items()))
+    """`hood+rear_left`: what is on; `all off`; values that are neither as `colour=white`. Empty: no labels."""
+    parts = []
+    for name, value in sorted(found.labels.items()):
+        try:
+            parts += [name] if parse_state(name, value) else []
+        except CatalogueError:
+            parts.append(f"{name}={formats.format_cell(value)}")
+    return "+".join(parts) or ("all off" if found.labels else "")
 
 
 def _is_word(text: str) -> bool:
