@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -88,6 +89,11 @@ def load(path: Path) -> Checkpoint:
     if not path.is_file():
         raise TrainError(str(path), expected="a checkpoint", got="no file", next="train first")
     try:
+        # torch passes over the checksums its own files carry.
+        with zipfile.ZipFile(path) as archive:
+            broken = archive.testzip()
+        if broken is not None:
+            raise ValueError(f"{broken} has another checksum")
         data = torch.load(path, map_location="cpu", weights_only=True)
     # A truncated or altered file shows itself as almost any error from zip, pickle or the tensor storage.
     except Exception as error:
