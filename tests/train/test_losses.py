@@ -17,12 +17,12 @@ EVEN = torch.ones(3)
 
 def batch(values: list[float], known: list[float] | None = None, hidden: list[float] | None = None) -> BatchTarget:
     return BatchTarget(
-        torch.tensor([values]), torch.tensor([known or [1.0] * 3]), torch.tensor([hidden or [0.0] * 3])
+        *(torch.tensor([row], dtype=torch.float32) for row in (values, known or [1.0] * 3, hidden or [0.0] * 3))
     )
 
 
 def logits(*values: float) -> dict[str, torch.Tensor]:
-    return {"logits": torch.tensor([values], requires_grad=True)}
+    return {"logits": torch.tensor([values], dtype=torch.float32, requires_grad=True)}
 
 
 def gradient(loss: StatesLoss, target: BatchTarget, *values: float) -> list[float]:
