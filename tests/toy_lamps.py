@@ -16,9 +16,7 @@ from telltale.train.device import make_fabric
 from telltale.train.loop import Loop
 
 HEIGHT, WIDTH = 24, 32
-STILL = Augment(
-    flip=False, rotate=0, scale=0, shift=0, perspective=0, brightness=0, contrast=0, saturation=0, hue=0
-)
+STILL = Augment(flip=False, rotate=0, scale=0, shift=0, perspective=0, brightness=0, contrast=0, saturation=0, hue=0)
 
 
 def toy(count: int, seed: int = 0, *, same_lamps: bool = False) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:

@@ -211,15 +211,12 @@ def test_a_loop_in_a_thread_leaves_signals_alone(task: Task, tmp_path: Path) -> 
 
 def test_a_checkpoint_of_another_network_is_refused(task: Task, tmp_path: Path) -> None:
     toy_loop(task, tmp_path / "run", toy_settings(epochs=1)).run()
-    other = toy_loop(from_spec({"kind": "states", "names": ["left", "right"]}), tmp_path / "other", toy_settings(),
-                     Arrays(*_two_names()))
+    pixels, labels = toy(32)
+    arrays = Arrays(pixels, full(labels[:, :2]), np.arange(32), np.arange(0))
+    two = from_spec({"kind": "states", "names": ["left", "right"]})
+    other = toy_loop(two, tmp_path / "other", toy_settings(), arrays)
     with pytest.raises(TrainError, match="damaged"):
         other.resume(load(tmp_path / "run" / LAST), tmp_path / "run" / LAST)
-
-
-def _two_names() -> tuple[np.ndarray, object, np.ndarray, np.ndarray]:
-    pixels, labels = toy(32)
-    return pixels, full(labels[:, :2]), np.arange(32), np.arange(0)
 
 
 @given(st.floats(0, 1), st.floats(0, 0.9))

@@ -17,7 +17,8 @@ import torch
 
 from telltale import __version__
 from telltale.dataset.catalogue import Catalogue, Example
-from telltale.errors import ConfigError, Interrupted, TrainError
+from telltale.dataset.near import refuse_leaks
+from telltale.errors import ConfigError, Interrupted, LeakError, TrainError
 from telltale.model.backbones import BACKBONES
 from telltale.model.checkpoint import BEST, LAST, RunConfig, load, read_config, write_config
 from telltale.model.network import Network, build, count_macs, count_parameters
@@ -206,7 +207,14 @@ def _examples(catalogue: Catalogue, project: Project, allow_leak: bool) -> tuple
             got=f"{len(everything)} pictures in {', '.join(splits)}",
             next="label some, or split the catalogue anew",
         )
-    return train, False
+    leaked = False
+    try:
+        refuse_leaks(everything, project.config.split.near_bits)
+    except LeakError:
+        if not allow_leak:
+            raise
+        leaked = True
+    return train, leaked
 
 
 def load_arrays(
