@@ -80,6 +80,7 @@ def _add_tell(app: FastAPI, model: Model, engine: Engine, metrics: Metrics, sett
         "/api/tell",
         summary="Tell one picture",
         response_model=ResultBody,
+        response_description="The answer.",
         responses=TELL_ERRORS,
         openapi_extra={"requestBody": TELL_BODY},
     )
@@ -121,7 +122,12 @@ def _add_socket(app: FastAPI, model: Model, engine: Engine, metrics: Metrics, se
 
 
 def _add_state(app: FastAPI, model: Model, metrics: Metrics) -> None:
-    @app.get("/healthz", summary="Whether the server lives, and with which model", response_model=HealthBody)
+    @app.get(
+        "/healthz",
+        summary="Whether the server lives, and with which model",
+        response_model=HealthBody,
+        response_description="It lives.",
+    )
     async def healthz() -> dict[str, Json]:
         return {
             "status": "ok",
@@ -132,7 +138,7 @@ def _add_state(app: FastAPI, model: Model, metrics: Metrics) -> None:
             "version": __version__,
         }
 
-    @app.get("/metrics", summary="Counters for Prometheus", response_class=Response)
+    @app.get("/metrics", summary="Counters for Prometheus", response_class=Response, response_description="Text.")
     async def counters() -> Response:
         return Response(metrics.text(), headers={"content-type": PROMETHEUS})
 

@@ -103,7 +103,8 @@ for (const node of document.querySelectorAll(".here")) node.textContent = locati
 
 def _route(verb: str, path: str, operation: Mapping[str, Json]) -> str:
     rows = "".join(
-        f"<tr><td class='mono'>{html.escape(status)}</td><td>{html.escape(answer.get('description', ''))}</td></tr>"
+        f"<tr><td class='mono status'>{html.escape(status)}</td>"
+        f"<td>{html.escape(answer.get('description', ''))}</td></tr>"
         for status, answer in operation.get("responses", {}).items()
     )
     kinds = ", ".join(operation.get("requestBody", {}).get("content", {}))
@@ -126,7 +127,7 @@ def _fields(model: type[BaseModel]) -> str:
         f"<td class='mono'>{html.escape(_kind(field))}</td><td>{html.escape(field.get('description', ''))}</td></tr>"
         for name, field in schema["properties"].items()
     )
-    return f"<div class='wide'><table><tr><th>field</th><th>type</th><th></th></tr>{rows}</table></div>"
+    return f"<div class='wide'><table class='fields'><tr><th>field</th><th>type</th><th></th></tr>{rows}</table></div>"
 
 
 def _kind(field: Mapping[str, Json]) -> str:

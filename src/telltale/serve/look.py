@@ -26,7 +26,10 @@ pre { background: var(--card); border: 1px solid var(--line); border-radius: 8px
 section.box { margin: .8rem 0; }
 .chips { list-style: none; display: flex; flex-wrap: wrap; gap: .5rem; padding: 0; margin: .4rem 0 .8rem; }
 .chips li { background: var(--card); border: 1px solid var(--line); border-radius: 99px; padding: .15rem .8rem; }
+.status { width: 5rem; }
 .wide { overflow-x: auto; } table { border-collapse: collapse; width: 100%; font-size: .92rem; }
+.fields { table-layout: fixed; min-width: 34rem; } .fields th:nth-child(1) { width: 11rem; }
+.fields th:nth-child(2) { width: 13rem; }
 th, td { text-align: left; padding: .35rem .8rem .35rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
 th { color: var(--quiet); font-weight: 600; }
 .verb { display: inline-block; min-width: 3.4rem; text-align: center; border-radius: 6px; padding: .05rem .5rem;

@@ -18,14 +18,14 @@ class ReadingBody(Body):
 
     prob: float = Field(ge=0, le=1, description="probability of being on")
     pred: Literal[0, 1] = Field(description="1 when prob >= 0.5")
-    state: State
+    state: State = Field(description="unsure between the name's two thresholds")
 
 
 class ResultBody(Body):
     """One picture's answer."""
 
     type: Literal["result"]
-    seq: int
+    seq: int = Field(description="the client's own, or the frame's place in order of arrival; 0 over HTTP")
     t_ms: float | None = Field(description="the client's capture time, echoed")
     result: dict[str, ReadingBody] = Field(description="an answer for each name")
     age_ms: float = Field(ge=0, description="from arrival to answer")
@@ -40,16 +40,16 @@ class EventBody(Body):
     name: str
     from_state: State = Field(alias="from")
     to: State
-    prob: float = Field(ge=0, le=1)
+    prob: float = Field(ge=0, le=1, description="the average")
     t_s: float = Field(description="arrival of the frame, seconds since the connection opened")
-    age_ms: float = Field(ge=0)
+    age_ms: float = Field(ge=0, description="of the frame that told it")
 
 
 class StreamedBody(ResultBody):
     """A frame's answer on the WebSocket."""
 
-    smoothed: dict[str, ReadingBody]
-    events: list[EventBody]
+    smoothed: dict[str, ReadingBody] = Field(description="what the stream says: the average and the told state")
+    events: list[EventBody] = Field(description="told states that this frame changed")
     dropped: int = Field(ge=0, description="frames of this connection overtaken by newer ones so far")
 
 
@@ -90,10 +90,10 @@ class HelloBody(Body):
     """The first message of a connection."""
 
     type: Literal["hello"]
-    protocol: Literal[1]
-    bundle: BundleBody
-    smoothing: SmoothingBody
-    version: str
+    protocol: Literal[1] = Field(description="rises when an older client would go wrong")
+    bundle: BundleBody = Field(description="name, kind, names, input, thresholds, licence")
+    smoothing: SmoothingBody = Field(description="average_s, dwell_s")
+    version: str = Field(description="of telltale")
 
 
 class FrameBody(Body):
@@ -101,8 +101,8 @@ class FrameBody(Body):
 
     type: Literal["frame"] = "frame"
     image: str = Field(description="data:image/jpeg;base64,...")
-    seq: int | None = None
-    t_ms: float | None = None
+    seq: int | None = Field(None, description="the answer carries it")
+    t_ms: float | None = Field(None, description="when it was captured, on your clock; echoed")
 
 
 class ErrorBody(Body):
@@ -110,10 +110,10 @@ class ErrorBody(Body):
 
     type: Literal["error"]
     code: str = Field(description="stable; see docs/errors.md")
-    message: str
+    message: str = Field(description="all of it in one line")
     expected: str
     got: str
-    next: str
+    next: str = Field(description="what to do")
     seq: int | None = Field(description="the frame's number, when the error is about one")
 
 

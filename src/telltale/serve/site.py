@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from pathlib import Path
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from fastapi.responses import FileResponse, HTMLResponse
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
@@ -18,6 +18,7 @@ from telltale.errors import BundleError
 from telltale.pages import HEADERS, MIME, web_root
 from telltale.serve.engine import Model
 from telltale.serve.look import page
+from telltale.serve.schema import ErrorBody
 
 PAGES = ("car", "widget", "vendor")
 
@@ -73,8 +74,16 @@ def mount_bundle(app: FastAPI, model: Model) -> None:
     except BundleError:
         return
 
-    @app.get("/bundle/{name:path}", summary="A file of the bundle", response_class=FileResponse, responses={404: {}})
-    async def bundle_file(name: str) -> FileResponse:
+    @app.get(
+        "/bundle/{name:path}",
+        summary="A file of the bundle: bundle.json, and those it lists",
+        response_class=FileResponse,
+        response_description="The file.",
+        responses={404: {"model": ErrorBody, "description": "The bundle lists no such file."}},
+        openapi_extra={"parameters": [{"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}]},
+    )
+    async def bundle_file(request: Request) -> FileResponse:
+        name = str(request.path_params["name"])  # no parameter: FastAPI would document a 422 that never comes
         if name != "bundle.json" and name not in bundle.spec.files:
             raise HTTPException(404, f"the bundle has {', '.join(['bundle.json', *sorted(bundle.spec.files)])}")
         path = bundle.path / name
