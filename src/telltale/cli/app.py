@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from telltale import __version__
-from telltale.cli import collecting, labelling, training
+from telltale.cli import collecting, labelling, serving, shipping, training
 from telltale.errors import ConfigError
 
 app = typer.Typer(
@@ -88,3 +88,9 @@ def doctor() -> None:
 app.add_typer(labelling.app, name="label")
 app.add_typer(collecting.app, name="collect")
 app.command()(training.train)
+app.command()(shipping.export)
+app.command()(shipping.evaluate)
+app.command()(shipping.thresholds)
+app.command()(shipping.verify)
+app.command()(serving.serve)
+app.command()(serving.send)

@@ -1,0 +1,83 @@
+"""`telltale serve` and `telltale send`: a bundle over HTTP and WebSocket, and the small client."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from telltale.cli.options import out
+from telltale.errors import ConfigError
+
+if TYPE_CHECKING:
+    from telltale.serve.tls import Tls
+
+
+def serve(
+    bundle: Annotated[Path, typer.Argument(help="A NAME.telltale folder.")],
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="0 takes a free one.", min=0, max=65535)] = 8000,
+    certificate: Annotated[Path | None, typer.Option(help="A PEM certificate, for HTTPS and WSS.")] = None,
+    key: Annotated[Path | None, typer.Option(help="Its PEM key.")] = None,
+    self_signed: Annotated[bool, typer.Option("--self-signed", help="Make a certificate for HTTPS and WSS.")] = False,
+    allow_origin: Annotated[
+        list[str] | None, typer.Option(help="A foreign page that may connect, https://host[:port], or *; repeat it.")
+    ] = None,
+    average_s: Annotated[float | None, typer.Option(help="Smoothing: average over this many seconds.")] = None,
+    dwell_s: Annotated[float | None, typer.Option(help="Smoothing: a state lasts at least this long.")] = None,
+    variant: Annotated[str, typer.Option(help="auto, float or int8.")] = "auto",
+    pages: Annotated[bool, typer.Option(help="Serve the car page and the widget too.")] = True,
+) -> None:
+    """Serve a bundle: POST /api/tell, WS /ws/infer, the widget and its pages, /docs, /healthz, /metrics."""
+    from telltale.cli.shipping import one_of
+    from telltale.serve.server import run_server
+    from telltale.serve.settings import ServeSettings
+
+    settings = ServeSettings(
+        average_s=average_s, dwell_s=dwell_s, allow_origins=tuple(allow_origin) if allow_origin else None
+    )
+    run_server(
+        bundle,
+        host=host,
+        port=port,
+        tls=_tls(host, certificate, key, self_signed),
+        settings=settings,
+        pages=pages,
+        variant=one_of(variant, ("auto", "float", "int8"), "--variant"),
+        say=lambda line: out.print(line, markup=False),
+    )
+
+
+def _tls(host: str, certificate: Path | None, key: Path | None, self_signed: bool) -> Tls | None:
+    from telltale.serve import tls
+
+    if self_signed and (certificate or key):
+        raise ConfigError("telltale serve", expected="--self-signed, or --certificate with --key", got="both")
+    if (certificate is None) != (key is None):
+        raise ConfigError("telltale serve", expected="--certificate and --key together", got="one of them")
+    if self_signed:
+        return tls.self_signed(host)
+    return tls.given(certificate, key) if certificate and key else None
+
+
+def send(
+    paths: Annotated[list[Path], typer.Argument(help="Pictures, or folders of them.")],
+    host: Annotated[str, typer.Option(help="The server: HOST, HOST:PORT or http(s)://HOST:PORT.")] = "127.0.0.1:8000",
+    stream: Annotated[bool, typer.Option("--stream", help="Over one WebSocket, smoothed, with change events.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="A JSON line for each picture.")] = False,
+    certificate: Annotated[Path | None, typer.Option(help="A PEM certificate to trust.")] = None,
+    insecure: Annotated[bool, typer.Option("--insecure", help="Trust any certificate.")] = False,
+) -> None:
+    """Send pictures to a server and print what it tells."""
+    from telltale.serve.client import describe, find_pictures
+    from telltale.serve.client import send as send_all
+
+    width = max(len(str(path)) for path in find_pictures(paths))
+    refused = 0
+    for answer in send_all(paths, host, stream=stream, certificate=certificate, insecure=insecure):
+        print(json.dumps(answer.to_json()) if as_json else describe(answer, width), flush=True)
+        refused += not answer.ok
+    if refused:
+        raise typer.Exit(1)

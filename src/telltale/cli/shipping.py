@@ -1,0 +1,228 @@
+"""`telltale export`, `evaluate`, `thresholds`, `verify`: from a run to a bundle, and what it is worth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from telltale.cli.options import ProjectOption, open_project, out
+from telltale.dataset.catalogue import Catalogue
+from telltale.errors import CatalogueError, ConfigError, TrainError
+from telltale.progress import progress
+from telltale.project import Project, Unsure, validate
+
+if TYPE_CHECKING:
+    from telltale.bundle.bundle import Bundle
+    from telltale.evaluate import Evaluation
+
+Word = TypeVar("Word", bound=str)
+BundleArgument = Annotated[Path, typer.Argument(help="A NAME.telltale folder.")]
+
+
+def export(
+    run: Annotated[str | None, typer.Argument(help="The run's name; the newest without.")] = None,
+    project: ProjectOption = Path("."),
+    to: Annotated[Path | None, typer.Option("--to", help="Where to; PROJECT/NAME.telltale without.")] = None,
+    int8: Annotated[str, typer.Option(help="auto keeps it where it is faster and as right; always; never.")] = "auto",
+    golden: Annotated[
+        str, typer.Option(help="What the golden set shows: pictures of the catalogue, or synthetic ones.")
+    ] = "pictures",
+    zipped: Annotated[bool, typer.Option("--zip", help="Write NAME.telltale.zip beside it too.")] = False,
+) -> None:
+    """Turn a run into a bundle: ONNX, TorchScript, int8, proved to agree; thresholds tuned on the calibration split."""
+    opened = open_project(project)
+    bundle = export_and_tune(opened, find_run(opened, run), to, int8, golden)
+    for name, variant in bundle.spec.variants.items():
+        speed = "" if variant.latency_ms is None else f", {variant.latency_ms:.2f} ms a picture"
+        kept = "" if variant.kept else f" (not kept: {variant.note})"
+        out.print(f"  {name}: {variant.bytes / 1000:,.0f} kB{speed}{kept}", markup=False)
+    for name, note in bundle.spec.unsure.notes.items():
+        out.print(f"  {name}: {note}", markup=False)
+    if zipped:
+        from telltale.bundle.archive import zip_bundle
+
+        out.print(f"wrote {zip_bundle(bundle, bundle.path.with_name(bundle.path.name + '.zip'))}", markup=False)
+    out.print(f"wrote {bundle.path}; next: `telltale evaluate {bundle.path}`", markup=False)
+
+
+def export_and_tune(
+    project: Project, run_dir: Path, to: Path | None = None, int8: str = "auto", golden: str = "pictures"
+) -> Bundle:
+    """The bundle of a run, its thresholds tuned after quantisation. Raises ParityError, BundleError, ConfigError."""
+    from telltale.evaluate import tune
+    from telltale.export.export import Options, export_run
+
+    with Catalogue.open(project.catalogue_path, project.images, readonly=True) as catalogue:
+        training, calibration = catalogue.examples("train"), catalogue.examples("calibration")
+    with progress("export", None, "steps") as step:
+        bundle = export_run(
+            run_dir,
+            to or project.root / f"{project.config.name}.telltale",
+            training=[e for e in training if e.labels],
+            calibration=[e for e in calibration if e.labels],
+            smoothing=project.config.smooth,
+            unsure=project.config.unsure,
+            options=Options(
+                int8=one_of(int8, ("auto", "always", "never"), "--int8"),
+                golden=one_of(golden, ("pictures", "synthetic"), "--golden"),
+            ),
+            progress=step,
+        )
+    if not calibration:
+        out.print("note: no calibration split: every threshold is 0.5 and nothing is guaranteed")
+        return bundle
+    with progress("thresholds", len(calibration)) as step:
+        return with_card(tune(bundle, calibration, project.config.unsure, progress=step))
+
+
+def one_of(value: str, words: tuple[Word, ...], option: str) -> Word:
+    """The word itself, typed. Raises ConfigError."""
+    for word in words:
+        if word == value:
+            return word
+    raise ConfigError(option, expected=", ".join(words), got=repr(value))
+
+
+def find_run(project: Project, name: str | None) -> Path:
+    """The folder of a run; the newest without a name. Raises TrainError."""
+    runs = sorted(project.runs.glob("*/best.pt"), key=lambda path: path.stat().st_mtime)
+    found = [path.parent for path in runs if name in (None, path.parent.name)]
+    if not found:
+        there = ", ".join(path.parent.name for path in runs) or "none"
+        raise TrainError(f"run {name or ''}".strip(), expected="a trained run", got=there, next="`telltale train`")
+    return found[-1]
+
+
+def with_card(bundle: Bundle) -> Bundle:
+    """The bundle, its model card saying what bundle.json says now."""
+    from telltale.bundle.card import model_card
+    from telltale.bundle.spec import CARD
+
+    return bundle.update(files={CARD: model_card(bundle.spec).encode()})
+
+
+def evaluate(
+    bundle: BundleArgument,
+    project: ProjectOption = Path("."),
+    split: Annotated[str, typer.Option(help="Which split to measure on.")] = "test",
+    variant: Annotated[str, typer.Option(help="auto, float or int8.")] = "auto",
+    to: Annotated[Path | None, typer.Option("--out", help="Write the report here too.")] = None,
+) -> None:
+    """Measure a bundle on pictures it has never seen: report.html, a table of every answer, metrics with intervals."""
+    from telltale.bundle.bundle import Bundle
+
+    opened = open_project(project)
+    evaluation, measured = evaluate_and_keep(Bundle.open(bundle), opened, split, variant)
+    _print_evaluation(evaluation)
+    if to is not None:
+        from telltale.evaluate import write_report
+
+        out.print(f"wrote {write_report(evaluation, to)}", markup=False)
+    out.print(f"report: {measured.path / 'report.html'}", markup=False)
+
+
+def evaluate_and_keep(
+    bundle: Bundle, project: Project, split: str = "test", variant: str = "auto"
+) -> tuple[Evaluation, Bundle]:
+    """The evaluation, and the bundle that now holds it. Raises CatalogueError when the split is empty."""
+    from telltale.evaluate import evaluate as measure
+    from telltale.evaluate import keep
+
+    with Catalogue.open(project.catalogue_path, project.images, readonly=True) as catalogue:
+        examples, trained = catalogue.examples(split), catalogue.examples("train")
+    if not examples:
+        raise CatalogueError(f"split {split!r}", expected="pictures", got="none", next="train, calibration or test?")
+    with progress("evaluate", len(examples)) as step:
+        evaluation = measure(
+            bundle,
+            examples,
+            trained=trained,
+            variant=one_of(variant, ("auto", "float", "int8"), "--variant"),
+            progress=step,
+        )
+    return evaluation, with_card(keep(bundle, evaluation))
+
+
+def _print_evaluation(evaluation: Evaluation) -> None:
+    from rich.table import Table
+
+    table = Table("", "told", "of those right", "accuracy", "AUROC", box=None, header_style="dim")
+    for name, head in [*evaluation.heads.items(), ("overall", evaluation.overall)]:
+        cells = [head[key] for key in ("coverage", "told_accuracy", "accuracy", "auroc")]
+        table.add_row(name, *("–" if cell.value is None else f"{cell.value:.3f}" for cell in cells))
+    out.print(table)
+    for warning in evaluation.warnings:
+        out.print(f"note: {warning}", markup=False)
+    out.print(evaluation.headline, style="bold", markup=False)
+
+
+def thresholds(
+    bundle: BundleArgument,
+    settings: Annotated[list[str] | None, typer.Option("--set", help="NAME=LOW:HIGH; repeat it.")] = None,
+    error: Annotated[float | None, typer.Option(help="Choose anew: told answers wrong at most this often.")] = None,
+    confidence: Annotated[float | None, typer.Option(help="With --error: how sure that must be.")] = None,
+    by_group: Annotated[bool, typer.Option("--by-group", help="With --error: vouch for new groups.")] = False,
+    cost: Annotated[
+        str | None, typer.Option(help="Choose anew: costs of a false on, a false off and an unsure, as FP:FN:UNSURE.")
+    ] = None,
+    precision: Annotated[float | None, typer.Option(help="Choose anew: one cut that reaches this precision.")] = None,
+    recall: Annotated[float | None, typer.Option(help="Choose anew: one cut that reaches this recall.")] = None,
+) -> None:
+    """Show a bundle's thresholds, set them by hand, or choose them anew; what was evaluated is scored again."""
+    from telltale.bundle.bundle import Bundle
+    from telltale.evaluate import parse_setting, set_thresholds, tune_for_cost, tune_for_target, tune_on
+
+    opened = Bundle.open(bundle)
+    ways = [settings, error, cost, precision if precision is not None else recall]
+    if sum(way is not None for way in ways) > 1:
+        raise ConfigError("telltale thresholds", expected="one of --set, --error, --cost, --precision/--recall")
+    changed = opened
+    if settings:
+        changed = set_thresholds(opened, dict(parse_setting(text) for text in settings))
+    elif error is not None:
+        given = {"error": error, "confidence": confidence or opened.spec.unsure.confidence}
+        unsure = validate(given, Unsure, "options")
+        changed = tune_on(opened, None, unsure, unit="group" if by_group else "frame")
+    elif cost is not None:
+        fp, fn, none = _costs(cost)
+        changed = tune_for_cost(opened, cost_fp=fp, cost_fn=fn, cost_unsure=none)
+    elif precision is not None or recall is not None:
+        changed = tune_for_target(opened, precision=precision, recall=recall)
+    for name, threshold in changed.spec.thresholds.items():
+        note = changed.spec.unsure.notes.get(name, "")
+        out.print(f"{name}: off up to {threshold.low:.4g}, on from {threshold.high:.4g}. {note}", markup=False)
+    if changed is not opened:
+        _score_again(changed)
+
+
+def _costs(text: str) -> tuple[float, float, float]:
+    try:
+        fp, fn, none = (float(part) for part in text.split(":"))
+    except ValueError as error:
+        raise ConfigError("--cost", expected="FP:FN:UNSURE, e.g. 10:5:1", got=repr(text)) from error
+    return fp, fn, none
+
+
+def _score_again(bundle: Bundle) -> None:
+    from telltale.evaluate import keep, rescore
+    from telltale.evaluate.run import TABLE
+
+    if TABLE not in bundle.spec.files:
+        with_card(bundle)
+        out.print("not evaluated yet: run `telltale evaluate`")
+        return
+    evaluation = rescore(bundle)
+    with_card(keep(bundle, evaluation))
+    _print_evaluation(evaluation)
+
+
+def verify(bundle: BundleArgument) -> None:
+    """Check a bundle on this machine: its files, and its answers on the golden set."""
+    from telltale.bundle.verify import verify_bundle
+
+    report = verify_bundle(bundle)
+    for line in report.lines():
+        out.print(line, markup=False)
+    report.raise_if_bad()
