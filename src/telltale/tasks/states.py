@@ -292,6 +292,7 @@ def _score_head(tally: StatesTally, k: int) -> dict[str, Json]:
         "ece": _ece(tally.histogram[k], tally.prob_sum[k]),
         "visible": _score_told(seen),
         "hidden": int(tally.hidden[k].sum()),
+        "hidden_told": _score_told(tally.hidden[k]),
     }
 
 

@@ -1,0 +1,167 @@
+"""Choose or set a bundle's thresholds. Knows nothing of reports.
+
+Chosen on calibration pictures with the model as it ships (int8 where int8 ships). Their table stays in the bundle, so
+that another level, cost or target needs no picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from telltale.bundle.bundle import Bundle
+from telltale.bundle.predictor import Predictor, VariantName
+from telltale.bundle.spec import Guarantee
+from telltale.dataset import Example
+from telltale.errors import BundleError, ConfigError, Interrupted
+from telltale.evaluate.predict import predict
+from telltale.evaluate.run import FOLDER
+from telltale.evaluate.table import Table, read_table
+from telltale.progress import Progress
+from telltale.project import Unsure
+from telltale.tasks import Threshold
+from telltale.tasks.calibrate import Tuned, Unit, tune_thresholds
+from telltale.tasks.decide import thresholds_for_cost, thresholds_for_target
+
+CALIBRATION = f"{FOLDER}/calibration.parquet"
+
+
+def tune(
+    bundle: Bundle,
+    examples: Sequence[Example],
+    unsure: Unsure,
+    *,
+    unit: Unit = "frame",
+    variant: VariantName = "auto",
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> Bundle:
+    """Choose thresholds on the calibration split and write them, with what they guarantee, into the bundle.
+
+    unit: "frame" vouches for pictures drawn as these were, "group" for new groups like these.
+    Pictures that cannot be read are left out. Raises BundleError, ConfigError, Interrupted; then nothing is written.
+    """
+    try:
+        predictor = Predictor.open(bundle.path, variant=variant, threads=threads)
+        table, skipped = predict(predictor, examples, progress=progress)
+    except KeyboardInterrupt as error:
+        raise Interrupted("thresholds", got="Ctrl-C", next="nothing was changed; run it again") from error
+    if skipped and not len(table):
+        raise BundleError(
+            f"{bundle.path.name}: calibration", expected="pictures that can be read", got=f"none: {skipped[0].why}"
+        )
+    return tune_on(bundle, table, unsure, unit=unit)
+
+
+def tune_on(bundle: Bundle, table: Table | None, unsure: Unsure, *, unit: Unit = "frame") -> Bundle:
+    """The same on a table; None: the calibration table in the bundle."""
+    table = calibration_table(bundle) if table is None else table
+    tuned = tune_thresholds(
+        table.probabilities,
+        table.target,
+        names=table.names,
+        error=unsure.error,
+        confidence=unsure.confidence,
+        groups=table.groups,
+        unit=unit,
+    )
+    return _write(bundle, table, tuned, unsure)
+
+
+def tune_for_cost(
+    bundle: Bundle, *, cost_fp: float, cost_fn: float, cost_unsure: float, table: Table | None = None
+) -> Bundle:
+    """Thresholds of the least cost on the calibration table; costs in any one unit."""
+    table = calibration_table(bundle) if table is None else table
+    tuned = thresholds_for_cost(
+        table.probabilities,
+        table.target,
+        names=table.names,
+        cost_fp=cost_fp,
+        cost_fn=cost_fn,
+        cost_unsure=cost_unsure,
+    )
+    return _write(bundle, table, tuned, bundle.spec.unsure)
+
+
+def tune_for_target(
+    bundle: Bundle,
+    *,
+    precision: float | None = None,
+    recall: float | None = None,
+    confidence: float | None = None,
+    table: Table | None = None,
+) -> Bundle:
+    """One cut for each name that reaches a precision or a recall on the calibration table."""
+    table = calibration_table(bundle) if table is None else table
+    tuned = thresholds_for_target(
+        table.probabilities,
+        table.target,
+        names=table.names,
+        precision=precision,
+        recall=recall,
+        confidence=confidence,
+    )
+    return _write(bundle, table, tuned, bundle.spec.unsure)
+
+
+def set_thresholds(bundle: Bundle, wanted: Mapping[str, tuple[float, float]]) -> Bundle:
+    """Set thresholds by hand; names left out keep theirs. Raises ConfigError on an unknown name or low > high."""
+    names = bundle.task.names
+    new: dict[str, Threshold] = {}
+    for name, (low, high) in wanted.items():
+        if name not in names:
+            raise ConfigError(f"threshold of {name!r}", expected=" or ".join(names), got=repr(name))
+        try:
+            new[name] = Threshold(float(low), float(high))
+        except ValueError as error:
+            raise ConfigError(f"threshold of {name}", expected="0 <= low <= high <= 1", got=f"{low}:{high}") from error
+    notes = dict(bundle.spec.unsure.notes)
+    notes |= {name: f"Set by hand to {t.low:g}:{t.high:g}: nothing is guaranteed." for name, t in new.items()}
+    return bundle.update(
+        thresholds={**bundle.spec.thresholds, **new}, unsure=bundle.spec.unsure.model_copy(update={"notes": notes})
+    )
+
+
+def parse_setting(text: str) -> tuple[str, tuple[float, float]]:
+    """`hood=0.4:0.6` or `hood=0.5` as name and (low, high). Raises ConfigError."""
+    name, equals, values = text.rpartition("=")
+    low, colon, high = values.partition(":")
+    try:
+        if not (name and equals):
+            raise ValueError(text)
+        return name.strip(), (float(low), float(high if colon else low))
+    except ValueError as error:
+        raise ConfigError("--set", expected="NAME=LOW:HIGH, e.g. hood=0.4:0.6", got=repr(text)) from error
+
+
+def calibration_table(bundle: Bundle) -> Table:
+    """The table thresholds were last chosen on. Raises BundleError when there is none."""
+    if CALIBRATION not in bundle.spec.files:
+        raise BundleError(
+            f"{bundle.path.name}: {CALIBRATION}",
+            expected="the calibration table",
+            got="none",
+            next="choose thresholds on a calibration split first: run `telltale export` or `telltale evaluate`",
+        )
+    table = read_table(bundle.read(CALIBRATION))
+    if table.names != bundle.task.names:
+        raise BundleError(
+            f"{bundle.path.name}: {CALIBRATION}", expected=", ".join(bundle.task.names), got=", ".join(table.names)
+        )
+    return table
+
+
+def _write(bundle: Bundle, table: Table, tuned: Mapping[str, Tuned], unsure: Unsure) -> Bundle:
+    thresholds = {name: t.threshold for name, t in tuned.items()}
+    details: dict[str, Any] = {name: t.to_json() for name, t in tuned.items()}
+    return bundle.update(
+        files={CALIBRATION: table.to_parquet(thresholds)},
+        thresholds=thresholds,
+        unsure=Guarantee(
+            error=unsure.error,
+            confidence=unsure.confidence,
+            notes={name: t.note for name, t in tuned.items()},
+        ),
+        metrics={**bundle.spec.metrics, "calibration": details},
+    )
