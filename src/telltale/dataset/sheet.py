@@ -77,7 +77,7 @@ def contact_sheet(
         _caption(draw, example, (x, y + picture_px, cell_px, cell_px // 9), normal, small)
         _chips(draw, x, y + picture_px + cell_px // 9, cell_px, example, names, small, min_visible)
     if names:
-        _legend(draw, PAD, sheet.height - legend_px, small)
+        _legend(draw, PAD, sheet.height - legend_px, width - PAD, small)
     return np.array(sheet, np.uint8)
 
 
@@ -196,14 +196,17 @@ def _draw_chip(
     draw.text((x + width / 2, y + height / 2), text, ink, font, anchor="mm")
 
 
-def _legend(draw: ImageDraw.ImageDraw, x: int, y: int, font: _Font) -> None:
-    """What the chips mean."""
+def _legend(draw: ImageDraw.ImageDraw, x: int, y: int, right: int, font: _Font) -> None:
+    """What the chips mean, as far as there is room."""
     height = round(font.getbbox("Ag")[3]) + 8
     for text, colour, hollow in (("on", ON, False), ("off", OFF, False), ("on, too hidden to be seen", ON, True)):
         wide = round(font.getlength(text)) + 18
+        if x + wide > right:
+            return
         _draw_chip(draw, (x, y, wide, height), text, colour, font, hollow=hollow)
         x += wide + 6
-    draw.text((x + 6, y + height / 2), "no chip: unknown", DIM, font, anchor="lm")
+    if x + 6 + font.getlength("no chip: unknown") <= right:
+        draw.text((x + 6, y + height / 2), "no chip: unknown", DIM, font, anchor="lm")
 
 
 def _chip(name: str, label: Label) -> tuple[str, _Colour]:

@@ -32,7 +32,7 @@ def plan_split(groups: Mapping[str, int], shares: Split, shows: Shows | None = N
     if len(groups) < len(wanted):
         raise CatalogueError(
             "splitting by group",
-            expected=f"at least {len(wanted)} groups for {', '.join(name for name, _ in wanted)}",
+            expected=f"at least {len(wanted)} groups for {', '.join(name for name, _ in reversed(wanted))}",
             got=f"{len(groups)}" + (f" ({', '.join(sorted(groups))})" if groups else ""),
             next="collect more groups, import with a finer group, or set a share to 0",
         )
