@@ -48,6 +48,7 @@ export function carObject(model, materials) {
   const root = new THREE.Group();
   const pivots = {};
   const wheels = {};
+  const hidden = [];
   for (const [name, part] of Object.entries(model)) {
     const at = part.hinge?.at ?? [0, 0, 0];
     const group = new THREE.Group();
@@ -62,6 +63,7 @@ export function carObject(model, materials) {
     }
     root.add(group);
     if (part.hinge) pivots[name] = { group, axis: new THREE.Vector3(...part.hinge.axis), angle: part.hinge.angle };
+    if (part.under) hidden.push([part.under, group]);
     if (part.drive) wheels[part.drive] = group;
   }
   return {
@@ -71,6 +73,7 @@ export function carObject(model, materials) {
       for (const [name, pivot] of Object.entries(pivots)) {
         pivot.group.quaternion.setFromAxisAngle(pivot.axis, pivot.angle * (openness[name] ?? 0));
       }
+      for (const [cover, group] of hidden) group.visible = (openness[cover] ?? 0) > 0;
       root.updateMatrixWorld(true);
     },
     /** Shows the steering wheel of that side. @param {string} drive left, right or none */

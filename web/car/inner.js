@@ -29,7 +29,7 @@ function wheel(detail) {
   const spokes = [];
   for (let k = 0; k < SPOKES; k++) {
     for (const side of [-1, 1]) {
-      const bar = moved(box(0.07, 0.132, 0, 0.014, 0.096, 0.0135, 0.008), (p) => {
+      const bar = moved(box(0.07, 0.132, 0, 0.014, 0.096, 0.0135, 0, 0), (p) => {
         const out = (p[1] - 0.036) / 0.192; // 0 at the hub, 1 at the rim
         return [p[0] + 0.024 * out * out - 0.012, p[1], p[2] * (1.25 - 0.35 * out) + side * (0.014 + 0.036 * out)];
       });

@@ -4,12 +4,12 @@ const made = (colour, rough, more = {}) => Object.freeze({ colour, paint: 0, rou
 const grey = (v) => [v, v, v];
 
 export const PAINT = made(grey(1), 0.3, { paint: 1 });
-export const JAMB = made(grey(0.8), 0.3, { paint: 1, ao: 0.5 });
+export const JAMB = made(grey(0.8), 0.3, { paint: 1, ao: 0.3 });
 export const TRIM = made(grey(0.008), 0.15);
 export const GAP = made(grey(0.006), 0.9, { ao: 0.2 });
 export const PLASTIC = made(grey(0.018), 0.7, { ao: 0.8 });
 export const RUBBER = made(grey(0.014), 0.85);
-export const TYRE = made(grey(0.017), 0.75, { ao: 0.9 });
+export const TYRE = made(grey(0.03), 0.75, { ao: 0.9 });
 export const RIM = made(grey(1), 0.22, { paint: 0.5, metal: 0.8 });
 export const DISC = made(grey(0.22), 0.35, { metal: 0.8, ao: 0.5 });
 export const CALIPER = made([0.35, 0.02, 0.02], 0.5, { ao: 0.6 });
@@ -29,7 +29,7 @@ export const SEAT = made([0.13, 0.1, 0.08], 0.6, { ao: 0.6 });
 export const SEAT_MIDDLE = made([0.19, 0.15, 0.12], 0.65, { ao: 0.6 });
 export const CARD = made([0.04, 0.038, 0.036], 0.6, { ao: 0.75 });
 export const CARD_SOFT = made([0.15, 0.115, 0.09], 0.6, { ao: 0.75 });
-export const SCREEN = made([0.02, 0.06, 0.09], 0.1, { glow: 0.08 });
+export const SCREEN = made([0.008, 0.016, 0.022], 0.1, { glow: 0.3 });
 export const BAY = made(grey(0.03), 0.8, { ao: 0.5 });
 export const ENGINE = made(grey(0.06), 0.45, { ao: 0.8 });
 export const ALLOY = made(grey(0.4), 0.35, { metal: 0.7, ao: 0.8 });

@@ -1,13 +1,14 @@
 // The car's own shaders: cheap enough for software rendering. Knows nothing of shapes.
 
 import * as THREE from "three";
-import { TONE } from "./stage.js";
+import { MAP, TONE } from "./stage.js";
 
 const VERTEX = /* glsl */ `
 attribute vec4 colour; // rgb, glow
 attribute vec4 surface; // paint share, roughness, metalness, ambient share
-uniform samplerCube around; uniform vec3 key, keyColour, paint, rimColour, finish; uniform float levels, glowLevel;
+uniform sampler2D around; uniform vec3 key, keyColour, paint, rimColour, finish; uniform float levels, glowLevel;
 varying vec3 vNormal, vPlace, vShine, vGlow; varying vec4 vDiffuse; varying vec3 vKind;
+${MAP}
 void main() {
   vec4 place = modelMatrix * vec4(position, 1.);
   vPlace = place.xyz;
@@ -21,18 +22,18 @@ void main() {
   float lift = clamp(vPlace.y * 1.6 + .25 + .5 * n.y, .25, 1.);
   vDiffuse = vec4(base * (1. - metal * .75), surface.w);
   vShine = mix(vec3(.04), base, metal);
-  vGlow = vDiffuse.rgb * textureLod(around, n, levels - 1.).rgb * surface.w * lift + colour.rgb * colour.a * glowLevel;
+  vGlow = vDiffuse.rgb * textureLod(around, onMap(n), levels - 2.).rgb * surface.w * lift + colour.rgb * colour.a * glowLevel;
   vKind = vec3(rough, painted ? finish.z : 0., surface.w);
   gl_Position = projectionMatrix * viewMatrix * place;
 }`;
 
 const FRAGMENT = /* glsl */ `
-uniform samplerCube around; uniform vec3 key, keyColour; uniform float exposure, levels;
+uniform sampler2D around; uniform vec3 key, keyColour; uniform float exposure, levels;
 varying vec3 vNormal, vPlace, vShine, vGlow; varying vec4 vDiffuse; varying vec3 vKind;
-${TONE}
+${MAP}${TONE}
 void main() {
   if (!gl_FrontFacing) { // the inside of a sheet: lining
-    gl_FragColor = vec4(tone(vGlow * exposure * .12), 1.);
+    gl_FragColor = vec4(tone(vec3(dot(vGlow, vec3(.33)) * exposure * .12)), 1.);
     return;
   }
   vec3 n = normalize(vNormal);
@@ -41,19 +42,20 @@ void main() {
   float facing = max(dot(n, v), 0.);
   float e = 1. - facing, edge = e * e; edge = edge * edge * e;
   vec3 r = 2. * dot(n, v) * n - v;
+  vec2 at = onMap(r);
   float lambert = max(dot(n, key), 0.);
   // One highlight for the base and one for the coat (GGX, Walter et al. 2007, without its masking term).
   float nh = max(dot(n, normalize(v + key)), 0.);
   float a2 = max(rough * rough * rough * rough, .0004);
   float d = nh * nh * (a2 - 1.) + 1.;
   float spot = lambert * min(a2 / (12.57 * d * d), 12.);
-  vec3 shine = textureLod(around, r, rough * levels).rgb * (vShine + max(1. - rough - vShine, 0.) * edge);
+  vec3 shine = textureLod(around, at, floor(rough * levels + .5)).rgb * (vShine + max(1. - rough - vShine, 0.) * edge);
   vec3 c = vGlow + vDiffuse.rgb * keyColour * lambert * .32 * mix(1., ao, .8) + (shine + vShine * spot * keyColour) * ao;
   if (coat > 0.) {
     float share = coat * (.045 + .95 * edge);
     d = nh * nh * (.0006 - 1.) + 1.;
     float glint = lambert * min(.0006 / (12.57 * d * d), 20.);
-    c = c * (1. - share) + share * (textureLod(around, r, 0.).rgb + glint * keyColour) * ao;
+    c = c * (1. - share) + share * (textureLod(around, at, 0.).rgb + glint * keyColour) * ao;
   }
   gl_FragColor = vec4(tone(c * exposure), 1.);
 }`;
@@ -68,9 +70,9 @@ void main() {
 }`;
 
 const GLASS_FRAGMENT = /* glsl */ `
-uniform samplerCube around; uniform vec3 key, keyColour; uniform float exposure, tint;
+uniform sampler2D around; uniform vec3 key, keyColour; uniform float exposure, tint;
 varying vec3 vNormal, vPlace;
-${TONE}
+${MAP}${TONE}
 void main() {
   vec3 n = normalize(vNormal);
   vec3 v = normalize(cameraPosition - vPlace);
@@ -79,7 +81,7 @@ void main() {
   float share = .04 + .9 * e * e * e * e * e;
   float nh = max(dot(n, normalize(v + key)), 0.);
   float d = nh * nh * (.001 - 1.) + 1.;
-  vec3 c = textureLod(around, 2. * dot(n, v) * n - v, 0.).rgb * share * 1.3 + min(.001 / (12.57 * d * d), 12.) * keyColour * share;
+  vec3 c = textureLod(around, onMap(2. * dot(n, v) * n - v), 0.).rgb * share * 1.3 + min(.001 / (12.57 * d * d), 12.) * keyColour * share;
   float cover = clamp(max(share * 1.3, tint), 0., .95);
   gl_FragColor = vec4(tone(c * exposure / cover), cover);
 }`;

@@ -125,6 +125,66 @@ function zero(f, p, i, j, fi, fj) {
   return Math.min(1, Math.max(0, s));
 }
 
+/** Edges with both ends further than this from f = 0 are left alone. */
+const REFINE_NEAR = 0.07;
+
+/**
+ * Halves the edges near f = 0 that are longer than `size`, so that something thinner than the triangles can be cut out.
+ * Whether an edge is halved depends on the edge alone: no cracks.
+ * @param {Mesh} m @param {(x: number, y: number, z: number) => number} f @param {number} size @returns {Mesh}
+ */
+export function refine(m, f, size) {
+  for (let pass = 0; pass < 4; pass++) {
+    const out = { p: m.p.slice(), n: m.n.slice(), t: [] };
+    const count = m.p.length / 3;
+    const made = new Map();
+    const near = new Uint8Array(count);
+    for (let i = 0; i < count; i++) near[i] = Math.abs(f(m.p[3 * i], m.p[3 * i + 1], m.p[3 * i + 2])) < REFINE_NEAR ? 1 : 0;
+    const middle = (i, j) => {
+      if (!near[i] && !near[j]) return -1;
+      if (i > j) [i, j] = [j, i];
+      const key = i * count + j;
+      let at = made.get(key);
+      if (at === undefined) {
+        const [x, y, z] = [0, 1, 2].map((k) => (m.p[3 * i + k] + m.p[3 * j + k]) / 2);
+        const length = Math.hypot(m.p[3 * i] - m.p[3 * j], m.p[3 * i + 1] - m.p[3 * j + 1], m.p[3 * i + 2] - m.p[3 * j + 2]);
+        at = -1;
+        if (length > size && Math.abs(f(x, y, z)) < length) {
+          at = out.p.length / 3;
+          const n = [0, 1, 2].map((k) => m.n[3 * i + k] + m.n[3 * j + k]);
+          const norm = Math.hypot(...n) || 1;
+          out.p.push(x, y, z);
+          out.n.push(n[0] / norm, n[1] / norm, n[2] / norm);
+        }
+        made.set(key, at);
+      }
+      return at;
+    };
+    for (let i = 0; i < m.t.length; i += 3) {
+      const v = [m.t[i], m.t[i + 1], m.t[i + 2]];
+      if (!near[v[0]] && !near[v[1]] && !near[v[2]]) {
+        out.t.push(v[0], v[1], v[2]);
+        continue;
+      }
+      const e = [middle(v[0], v[1]), middle(v[1], v[2]), middle(v[2], v[0])];
+      const cut = e.filter((q) => q >= 0).length;
+      if (cut === 0) out.t.push(...v);
+      else if (cut === 3) out.t.push(v[0], e[0], e[2], e[0], v[1], e[1], e[2], e[1], v[2], e[0], e[1], e[2]);
+      else {
+        // Turn the triangle until its first edge is the one alone: the only one halved, or the only one whole.
+        const k = e.findIndex((q) => q >= 0 === (cut === 1));
+        const [a, b, c] = [v[k], v[(k + 1) % 3], v[(k + 2) % 3]];
+        const [ab, bc, ca] = [e[k], e[(k + 1) % 3], e[(k + 2) % 3]];
+        if (cut === 1) out.t.push(a, ab, c, ab, b, c);
+        else out.t.push(c, ca, bc, ca, a, b, ca, b, bc);
+      }
+    }
+    m = out;
+    if (![...made.values()].some((q) => q >= 0)) break;
+  }
+  return m;
+}
+
 /** Keeps what lies where `f` is negative. */
 export const inside = (m, f) => split(m, f)[0];
 /** Keeps what lies where `f` is not negative. */
@@ -173,10 +233,10 @@ export function skirt(m, to, where = () => true) {
     const [pa, pb] = [at(a), at(b)];
     const qa = to(pa, [m.n[3 * a], m.n[3 * a + 1], m.n[3 * a + 2]]);
     const qb = to(pb, [m.n[3 * b], m.n[3 * b + 1], m.n[3 * b + 2]]);
-    const u = pb.map((v, k) => v - pa[k]);
-    const d = qa.map((v, k) => v - pa[k]);
-    const n = [d[1] * u[2] - d[2] * u[1], d[2] * u[0] - d[0] * u[2], d[0] * u[1] - d[1] * u[0]];
-    const length = Math.hypot(...n) || 1;
+    const [ux, uy, uz] = [pb[0] - pa[0], pb[1] - pa[1], pb[2] - pa[2]];
+    const [dx, dy, dz] = [qa[0] - pa[0], qa[1] - pa[1], qa[2] - pa[2]];
+    const n = [dy * uz - dz * uy, dz * ux - dx * uz, dx * uy - dy * ux];
+    const length = Math.hypot(n[0], n[1], n[2]) || 1;
     const base = out.p.length / 3;
     for (const p of [pa, pb, qb, qa]) {
       out.p.push(...p);
@@ -190,7 +250,10 @@ export function skirt(m, to, where = () => true) {
 /** Moves every vertex. @param {Mesh} m @param {(p: number[], n: number[]) => number[]} to @returns {Mesh} */
 export function moved(m, to) {
   const out = { p: [], n: m.n.slice(), t: m.t.slice() };
-  for (let i = 0; i < m.p.length; i += 3) out.p.push(...to(m.p.slice(i, i + 3), m.n.slice(i, i + 3)));
+  for (let i = 0; i < m.p.length; i += 3) {
+    const q = to([m.p[i], m.p[i + 1], m.p[i + 2]], [m.n[i], m.n[i + 1], m.n[i + 2]]);
+    out.p.push(q[0], q[1], q[2]);
+  }
   return out;
 }
 
@@ -215,17 +278,25 @@ export function grid(rows, columns, at) {
 
 /** Normals anew from the triangles, averaged by area. @param {Mesh} m @returns {Mesh} */
 export function smooth(m) {
-  const n = new Array(m.p.length).fill(0);
-  for (let i = 0; i < m.t.length; i += 3) {
-    const [a, b, c] = [3 * m.t[i], 3 * m.t[i + 1], 3 * m.t[i + 2]];
-    const u = [m.p[b] - m.p[a], m.p[b + 1] - m.p[a + 1], m.p[b + 2] - m.p[a + 2]];
-    const v = [m.p[c] - m.p[a], m.p[c + 1] - m.p[a + 1], m.p[c + 2] - m.p[a + 2]];
-    const x = [u[1] * v[2] - u[2] * v[1], u[2] * v[0] - u[0] * v[2], u[0] * v[1] - u[1] * v[0]];
-    for (const k of [a, b, c]) for (let q = 0; q < 3; q++) n[k + q] += x[q];
+  const { p, t } = m;
+  const n = new Array(p.length).fill(0);
+  for (let i = 0; i < t.length; i += 3) {
+    const [a, b, c] = [3 * t[i], 3 * t[i + 1], 3 * t[i + 2]];
+    const [ux, uy, uz] = [p[b] - p[a], p[b + 1] - p[a + 1], p[b + 2] - p[a + 2]];
+    const [vx, vy, vz] = [p[c] - p[a], p[c + 1] - p[a + 1], p[c + 2] - p[a + 2]];
+    const [x, y, z] = [uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx];
+    for (let k = 0; k < 3; k++) {
+      const at = 3 * t[i + k];
+      n[at] += x;
+      n[at + 1] += y;
+      n[at + 2] += z;
+    }
   }
   for (let i = 0; i < n.length; i += 3) {
     const length = Math.hypot(n[i], n[i + 1], n[i + 2]) || 1;
-    for (let q = 0; q < 3; q++) n[i + q] /= length;
+    n[i] /= length;
+    n[i + 1] /= length;
+    n[i + 2] /= length;
   }
   return { p: m.p, n, t: m.t };
 }

@@ -16,13 +16,14 @@ const RADIANS = Math.PI / 180;
  * @property {Pairs} glass
  * @property {{at: number[], axis: number[], angle: number} | null} hinge radians when open
  * @property {string} [drive] shown only where the steering wheel is on this side
+ * @property {string} [under] shown only while this part is not shut
  */
 
 /** @param {number} detail 1 for what is seen; about 0.5 for a plain copy that is only counted @returns {Record<string, Part>} */
 export function buildCar(detail = 1) {
   box.most = detail === 1 ? 4 : 0;
   const skin = halfSkin(detail);
-  const body = [...whole(skin.body.solid), ...whole(halfWheels(detail)), ...cabin(), ...bay(), ...underside()];
+  const body = [...whole(skin.body.solid), ...whole(halfWheels(detail)), ...cabin(), ...underside()];
   const parts = { body: { solid: body, glass: whole(skin.body.glass), hinge: null } };
   for (const [end, { hinge }] of Object.entries(DOORS)) {
     const at = [width(hinge.y, hinge.z) - 0.035, 0, hinge.z];
@@ -34,6 +35,7 @@ export function buildCar(detail = 1) {
     };
   }
   parts.hood = { solid: whole(skin.hood.solid), glass: [], hinge: { at: [0, 0.93, 1.24], axis: [1, 0, 0], angle: -HOOD_ANGLE * RADIANS } };
+  parts.bay = { solid: bay(), glass: [], hinge: null, under: "hood" };
   for (const [drive, side] of [["left", 1], ["right", -1]]) {
     parts[`wheel_${drive}`] = { solid: steering(side, detail), glass: [], hinge: null, drive };
   }

@@ -52,7 +52,8 @@ const OTHERS = {
  * @property {Partial<import("./look.js").Look>} look what the address says of the look, the rest drawn where it has a seed
  * @property {string[]} open
  * @property {{azimuth: number, elevation: number, distance?: number} | null} camera
- * @property {boolean} anim @property {boolean} ui @property {boolean} aa
+ * @property {boolean} anim @property {boolean} ui 
+ * @property {boolean | null} aa smooth edges; null leaves it to the page
  * @property {number | null} width @property {number | null} height @property {number | null} dpr
  * @property {string | null} seed @property {string | null} widget @property {string | null} bundle
  * @property {string | null} host @property {number | null} rate
@@ -81,5 +82,5 @@ export function readParams(query) {
   const look = got.seed === undefined ? {} : randomLook(got.seed);
   for (const name of Object.keys(FIELDS)) if (name in got) look[name] = got[name];
   const rest = Object.fromEntries(Object.keys(OTHERS).map((name) => [name, got[name] ?? null]));
-  return { ...rest, look, open: got.open ?? [], anim: got.anim ?? true, ui: got.ui ?? true, aa: got.aa ?? true, complaints };
+  return { ...rest, look, open: got.open ?? [], anim: got.anim ?? true, ui: got.ui ?? true, complaints };
 }

@@ -47,21 +47,30 @@ const step = (a, b, x) => {
 };
 const bump = (x, middle, width) => Math.exp(-(((x - middle) / width) ** 2));
 
+/** Further than this from an outline's bounds, the distance to the bounds does. */
+const FAR = 0.12;
+
 /** Distance to a polygon of [u, v], its corners rounded by r; the points are the middles of the roundings. */
 export function outline(points, r) {
   const n = points.length;
+  const [us, vs] = [0, 1].map((k) => Float64Array.from(points, (p) => p[k]));
+  const [lowU, highU, lowV, highV] = [Math.min(...us) - r, Math.max(...us) + r, Math.min(...vs) - r, Math.max(...vs) + r];
   return (u, v) => {
+    const bounds = Math.max(lowU - u, u - highU, lowV - v, v - highV);
+    if (bounds > FAR) return bounds;
     let best = Infinity;
     let sign = 1;
     for (let i = 0, j = n - 1; i < n; j = i++) {
-      const [ax, ay] = points[i];
-      const [ex, ey] = [points[j][0] - ax, points[j][1] - ay];
-      const [wx, wy] = [u - ax, v - ay];
+      const ex = us[j] - us[i];
+      const ey = vs[j] - vs[i];
+      const wx = u - us[i];
+      const wy = v - vs[i];
       const s = Math.min(1, Math.max(0, (wx * ex + wy * ey) / (ex * ex + ey * ey)));
-      const [dx, dy] = [wx - ex * s, wy - ey * s];
+      const dx = wx - ex * s;
+      const dy = wy - ey * s;
       best = Math.min(best, dx * dx + dy * dy);
-      const [c1, c2, c3] = [v >= ay, v < points[j][1], ex * wy > ey * wx];
-      if ((c1 && c2 && c3) || (!c1 && !c2 && !c3)) sign = -sign;
+      const c = (v >= vs[i]) + (v < vs[j]) + (ex * wy > ey * wx);
+      if (c === 0 || c === 3) sign = -sign;
     }
     return sign * Math.sqrt(best) - r;
   };
@@ -84,7 +93,7 @@ export function width(y, z) {
   const crease = 0.785 + 0.018 * z * -0.5; // the line along the doors rises to the rear
   const shift = y - (crease - 0.79);
   let w = plan(z) + section(shift);
-  w += 0.014 * bump(shift, 0.792, 0.022); // the crease itself
+  w += 0.013 * bump(shift, 0.792, 0.034); // the crease itself
   w -= 0.014 * bump(shift, 0.7, 0.05) * step(2.0, 1.2, Math.abs(z)); // light falls off below it
   w += 0.02 * bump(y, 0.3, 0.05) * step(1.1, 0.8, Math.abs(z)); // sill
   const r = nearest(y, z);
@@ -96,8 +105,8 @@ export function width(y, z) {
 export function top(x, z) {
   const ax = Math.abs(x);
   let h = spine(z) - 0.075 * ax * ax;
-  h += 0.012 * bump(ax, 0.5, 0.09) * step(0.9, 1.3, z) * step(2.25, 1.9, z); // two folds along the hood
-  h -= 0.01 * bump(ax, 0.28, 0.16) * step(0.9, 1.3, z) * step(2.25, 1.8, z);
+  h += 0.009 * bump(ax, 0.5, 0.11) * step(0.9, 1.3, z) * step(2.3, 1.5, z); // two folds along the hood
+  h -= 0.004 * bump(ax, 0.26, 0.16) * step(0.9, 1.3, z) * step(2.25, 1.6, z);
   h += 0.022 * bump(z, -2.2, 0.09); // the lip of the deck
   return h;
 }
@@ -166,10 +175,10 @@ export function hood(x, y, z) {
 /** The dark strip below the screen. */
 export const cowl = (x, y, z) => Math.max(1.1 - 0.27 * x * x - z, z - (1.285 - 0.27 * x * x), Math.abs(x) - 0.66, 0.8 - y);
 
-const screenFrame = outline([[0, 0.98], [0.56, 0.965], [0.475, 1.335], [0.3, 1.358], [0, 1.366]], 0.05);
+const screenFrame = outline([[-0.1, 0.98], [0.56, 0.965], [0.475, 1.335], [0.3, 1.358], [-0.1, 1.366]], 0.05);
 export const windscreen = (x, y, z) => Math.max(screenFrame(Math.abs(x), y), 0.1 - z);
 
-const rearFrame = outline([[0, -0.93], [0.42, -1.0], [0.49, -1.3], [0.465, -1.6], [0.3, -1.7], [0, -1.74]], 0.05);
+const rearFrame = outline([[-0.1, -0.94], [0.38, -0.985], [0.455, -1.25], [0.425, -1.56], [0.3, -1.655], [-0.1, -1.69]], 0.085);
 export const rearScreen = (x, y, z) => Math.max(rearFrame(Math.abs(x), z), 0.95 - y);
 
 const headlamp = outline([[0.5, 0.628], [0.66, 0.62], [1.0, 0.66], [1.0, 0.72], [0.7, 0.695], [0.52, 0.662]], 0.016);
@@ -182,9 +191,9 @@ export const taillight = (x, y, z) => Math.max(taillamp(Math.abs(x), y), z + 1.9
 const lightbar = outline([[-0.1, 0.872], [0.5, 0.872], [0.5, 0.876], [-0.1, 0.876]], 0.011);
 export const bar = (x, y, z) => Math.max(lightbar(Math.abs(x), y), z + 2);
 
-const mouth = outline([[0, 0.325], [0.5, 0.325], [0.6, 0.43], [0.42, 0.47], [0, 0.48]], 0.03);
+const mouth = outline([[-0.1, 0.325], [0.5, 0.325], [0.6, 0.43], [0.42, 0.465], [-0.1, 0.475]], 0.03);
 export const grille = (x, y, z) => Math.max(mouth(Math.abs(x), y), 1.9 - z);
-const slot = outline([[0, 0.6], [0.36, 0.606], [0.38, 0.634], [0, 0.64]], 0.012);
+const slot = outline([[-0.1, 0.606], [0.37, 0.612], [0.385, 0.626], [-0.1, 0.63]], 0.01);
 export const upperGrille = (x, y, z) => Math.max(slot(Math.abs(x), y), 1.9 - z);
 const fog = outline([[0.72, 0.36], [0.8, 0.38], [0.8, 0.47], [0.74, 0.46]], 0.014);
 export const intake = (x, y, z) => Math.max(fog(Math.abs(x), y), 1.7 - z);

@@ -1,7 +1,7 @@
 // The outer skin: lays the car's surfaces, then cuts doors, hood, glass, lights and gaps out of them.
 // Works on the half x >= 0; model.js mirrors it.
 
-import { box, flip, join, mirror, moved, outside, skirt, split } from "./mesh.js";
+import { box, flip, join, mirror, moved, outside, refine, skirt, split } from "./mesh.js";
 import { half } from "./surface.js";
 import * as shape from "./shape.js";
 import * as made from "./looks.js";
@@ -14,7 +14,7 @@ const lerp = (a, b, s) => a + s * (b - a);
 
 /** Half the lower body. @param {number} detail 1 for what is seen, less for what is only counted */
 function lowerBody(detail) {
-  const [nz, ny, nx] = [100, 17, 17].map((n) => Math.round(n * detail));
+  const [nz, ny, nx] = [86, 17, 15].map((n) => Math.round(n * detail));
   const corner = 0.74;
   const [frontTop, rearTop, bottom] = [0.73, 0.98, 0.19];
   const side = (u, v) => {
@@ -39,7 +39,7 @@ function lowerBody(detail) {
 }
 
 function greenhouse(detail) {
-  const [nz, ny, nx] = [70, 13, 14].map((n) => Math.round(n * detail));
+  const [nz, ny, nx] = [60, 12, 12].map((n) => Math.round(n * detail));
   const [edge, low, high, back] = [0.62, 0.86, 1.37, -2.08];
   const side = (u, v) => {
     let z = lerp(back, shape.screen(edge, high), u);
@@ -117,7 +117,7 @@ function wingMirror() {
  * @returns the half skin: `body`, `front`, `rear` (doors) and `hood`, each {solid, glass}
  */
 export function halfSkin(detail) {
-  const low = outside(lowerBody(detail), (x, y, z) => Math.max(shape.greenhouse(x, y, z) + 0.002, 0.8 - y));
+  const low = outside(lowerBody(detail), (x, y, z) => Math.max(shape.greenhouse(x, y, z) + 0.002, shape.top(x, z) - 0.09 - y));
   const high = outside(greenhouse(detail), (x, y, z) => shape.body(x, y, z) + 0.002);
   let shell = outside(join(low, high), shape.arch);
   const parts = {};
@@ -138,7 +138,7 @@ export function halfSkin(detail) {
   jambs.push([made.JAMB, skirt(shell, (p) => [p[0] - Math.sign(p[0]) * 0.012, p[1] - 0.05, p[2]], onOutline(shape.hood, GAP))]);
   jambs.push([made.WELL, skirt(shell, sideways(0.09), onOutline(shape.arch, 0))]);
   parts.hood = hood(hoodPanel);
-  parts.body = bodySkin(shell);
+  parts.body = bodySkin(shell, detail);
   parts.body.solid.push(...jambs);
   if (detail === 1) parts.front.solid.push(...wingMirror());
   return parts;
@@ -154,7 +154,7 @@ function hood(panel) {
 }
 
 /** What does not move: glass, lights, grilles, gaps and trim are cut out of the shell one after the other. */
-function bodySkin(shell) {
+function bodySkin(shell, detail) {
   const solid = [];
   const glass = [];
   const take = (f, look) => {
@@ -174,8 +174,9 @@ function bodySkin(shell) {
     take((x, y, z) => f(x, y, z) - 0.028, made.TRIM);
   }
   take(shape.cowl, made.PLASTIC);
+  if (detail === 1) for (const f of [shape.daylamp, shape.bar, shape.taillight, shape.upperGrille]) shell = refine(shell, f, 0.034);
   take(shape.daylamp, made.DAYLAMP);
-  take((x, y, z) => shape.headlight(x, y, z) + 0.035 , made.REFLECTOR);
+  take((x, y, z) => shape.headlight(x, y, z) + 0.035, made.REFLECTOR);
   take(shape.headlight, made.LENS);
   take((x, y, z) => shape.headlight(x, y, z) - 0.006, made.GAP);
   take(shape.bar, made.TAILBAR);

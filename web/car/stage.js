@@ -1,4 +1,4 @@
-// Draws the surroundings, keeps them as a cube for reflections, and casts the car's shadow on the ground.
+// Draws the surroundings, keeps them as a map for reflections, and casts the car's shadow on the ground.
 
 import * as THREE from "three";
 import { MAX_LAMPS, WORLD } from "./world.js";
@@ -15,7 +15,15 @@ vec3 tone(vec3 c) {
   return max(.662002687 * a + .684122060 * b - .323583601 * d - .0225411470 * c, 0.);
 }`;
 
-const CUBE = 64;
+/**
+ * GLSL: where on the map of the surroundings a direction lies. The map is a disc, straight up in its middle and straight
+ * down along its rim (the sphere map of OpenGL 1.2, looking up): one cheap look-up, where a cube costs six faces.
+ */
+export const MAP = /* glsl */ `
+vec2 onMap(vec3 d) { return .5 + .496 * d.xz * inversesqrt(max(2. + 2. * d.y, .004)); }`;
+
+/** Side of that map in pixels: less where there is no graphics hardware. */
+const MAP_SIZE = { hardware: 256, software: 128 };
 const SHADOW = 256;
 /** Half the side of the square of ground that takes a shadow, in metres. */
 const REACH = 5;
@@ -49,16 +57,17 @@ void main() {
   gl_FragColor = vec4(tone(c * exposure), 1.);
 }`;
 
-const CUBE_VERTEX = /* glsl */ `
-varying vec3 vRay; void main() { vRay = position; gl_Position = projectionMatrix * viewMatrix * vec4(position + cameraPosition, 1.); }`;
-
-const CUBE_FRAGMENT = /* glsl */ `
+const MAP_FRAGMENT = /* glsl */ `
 #define LAMPS ${MAX_LAMPS}
 uniform vec3 lampAt[LAMPS], lampAcross[LAMPS], lampColour[LAMPS]; uniform vec2 lampSize[LAMPS]; uniform float skyShare;
-varying vec3 vRay;
+varying vec2 vAt;
 ${WORLD}
 void main() {
-  vec3 d = normalize(vRay);
+  vec2 q0 = vAt / .992;
+  float rr = min(dot(q0, q0), 1.);
+  q0 *= inversesqrt(max(dot(q0, q0), 1.));
+  vec2 flat_ = q0 * 2. * sqrt(1. - rr);
+  vec3 d = vec3(flat_.x, 1. - 2. * rr, flat_.y);
   float onFloor;
   vec3 c = world(vec3(0., .7, 0.), d, onFloor);
   if (d.y >= 0.) c *= skyShare;
@@ -100,8 +109,8 @@ void main() {
 const vectors = (n, make) => Array.from({ length: n }, make);
 
 export class Surroundings {
-  /** @param {THREE.WebGLRenderer} renderer */
-  constructor(renderer) {
+  /** @param {THREE.WebGLRenderer} renderer @param {boolean} software whether the processor does the drawing */
+  constructor(renderer, software) {
     this.renderer = renderer;
     const uniform = (value) => ({ value });
     this.world = {
@@ -109,10 +118,13 @@ export class Surroundings {
       skyHorizon: uniform(new THREE.Vector3()), ambient: uniform(new THREE.Vector3()), key: uniform(new THREE.Vector3()),
       keyColour: uniform(new THREE.Vector3()), night: uniform(0), turn: uniform(0), outdoors: uniform(0), exposure: uniform(1),
     };
-    this.cube = new THREE.WebGLCubeRenderTarget(CUBE, { type: THREE.HalfFloatType, generateMipmaps: true, minFilter: THREE.LinearMipmapNearestFilter });
-    this.cubeCamera = new THREE.CubeCamera(0.1, 10, this.cube);
+    const size = software ? MAP_SIZE.software : MAP_SIZE.hardware;
+    this.map = new THREE.WebGLRenderTarget(size, size, {
+      type: THREE.HalfFloatType, depthBuffer: false, generateMipmaps: true,
+      minFilter: THREE.LinearMipmapNearestFilter, magFilter: THREE.LinearFilter,
+    });
     /** What the car's materials read. */
-    this.shared = { ...this.world, around: uniform(this.cube.texture), levels: uniform(Math.log2(CUBE)) };
+    this.shared = { ...this.world, around: uniform(this.map.texture), levels: uniform(Math.log2(size) - 1) };
 
     const target = () => new THREE.WebGLRenderTarget(SHADOW, SHADOW, { depthBuffer: false, format: THREE.RGFormat, type: THREE.UnsignedByteType });
     [this.cast, this.blurred] = [target(), target()];
@@ -131,7 +143,7 @@ export class Surroundings {
       uniforms: { ...this.world, unproject: uniform(new THREE.Matrix4()), eye: uniform(new THREE.Vector3()), shadow: uniform(this.cast.texture) },
     });
     this.sphere = new THREE.ShaderMaterial({
-      vertexShader: CUBE_VERTEX, fragmentShader: CUBE_FRAGMENT, side: THREE.BackSide, depthTest: false, depthWrite: false, defines: { KIND: 0 },
+      vertexShader: SCREEN_VERTEX, fragmentShader: MAP_FRAGMENT, depthTest: false, depthWrite: false, defines: { KIND: 0 },
       uniforms: {
         ...this.world, skyShare: uniform(1), lampAt: uniform(vectors(MAX_LAMPS, () => new THREE.Vector3(0, 1, 0))),
         lampAcross: uniform(vectors(MAX_LAMPS, () => new THREE.Vector3(1, 0, 0))), lampColour: uniform(vectors(MAX_LAMPS, () => new THREE.Vector3())),
@@ -152,9 +164,6 @@ export class Surroundings {
     this.screen = new THREE.Mesh(plane, this.blur);
     this.screen.frustumCulled = false;
     this.screenScene = new THREE.Scene().add(this.screen);
-    const ball = new THREE.Mesh(new THREE.BoxGeometry(2, 2, 2), this.sphere);
-    ball.frustumCulled = false;
-    this.cubeScene = new THREE.Scene().add(ball);
     this.noCamera = new THREE.OrthographicCamera();
   }
 
@@ -182,7 +191,10 @@ export class Surroundings {
       u.lampAcross.value[i].set(...lamp.across);
       u.lampSize.value[i].set(...lamp.size);
     }
-    this.cubeCamera.update(this.renderer, this.cubeScene);
+    this.screen.material = this.sphere;
+    this.renderer.setRenderTarget(this.map);
+    this.renderer.render(this.screenScene, this.noCamera);
+    this.renderer.setRenderTarget(null);
   }
 
   /** @param {{scene: THREE.Scene, pose: (openness: Record<string, number>) => void, override: (m: THREE.Material | null) => void}} proxy */
@@ -205,6 +217,7 @@ export class Surroundings {
     this.flat.uniforms.ink.value.set(0, 1, 0, 1);
     r.render(proxy.scene, this.noCamera);
     proxy.scene.overrideMaterial = null;
+    this.screen.material = this.blur;
     for (const [from, to, x, y] of [[this.cast, this.blurred, 1, 0], [this.blurred, this.cast, 0, 1]]) {
       this.blur.uniforms.source.value = from.texture;
       this.blur.uniforms.along.value.set(x, y);

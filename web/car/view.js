@@ -18,9 +18,20 @@ const FIELD = 34;
 /** Detail of the plain copy that shadows and visibility are drawn from. */
 const COARSE = 0.3;
 
+/** Whether WebGL runs on the processor, as far as the browser tells. */
+function drawnInSoftware() {
+  const gl = document.createElement("canvas").getContext("webgl2");
+  const named = gl?.getExtension("WEBGL_debug_renderer_info");
+  const name = named ? String(gl.getParameter(named.UNMASKED_RENDERER_WEBGL)) : "";
+  gl?.getExtension("WEBGL_lose_context")?.loseContext();
+  return /swiftshader|llvmpipe|softpipe|software/i.test(name);
+}
+
 export class View {
   /** @param {HTMLCanvasElement} canvas @param {{antialias: boolean}} options */
   constructor(canvas, { antialias }) {
+    const software = drawnInSoftware();
+    antialias ??= !software; // smooth edges cost software rendering as much again
     this.canvas = canvas;
     this.renderer = new THREE.WebGLRenderer({
       canvas, antialias, alpha: false, preserveDrawingBuffer: true, powerPreference: "high-performance",
@@ -30,7 +41,7 @@ export class View {
     this.renderer.outputColorSpace = THREE.LinearSRGBColorSpace;
     this.camera = new THREE.PerspectiveCamera(FIELD, 4 / 3, 0.1, 60);
     this.scene = new THREE.Scene();
-    this.stage = new Surroundings(this.renderer);
+    this.stage = new Surroundings(this.renderer, software);
     const model = buildCar();
     this.materials = carMaterials(this.stage.shared);
     this.car = carObject(model, this.materials);

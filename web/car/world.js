@@ -31,13 +31,13 @@ function daylight(time) {
   const height = 64 * Math.sin(((time - 6) / 12) * Math.PI);
   const day = step(-4, 18, height);
   const dusk = step(-10, 2, height) * (1 - step(8, 30, height));
-  let top = mix([0.006, 0.01, 0.028], [0.1, 0.26, 0.62], day);
-  let horizon = mix([0.02, 0.026, 0.05], [0.55, 0.7, 0.88], day);
+  let top = mix([0.012, 0.018, 0.045], [0.1, 0.26, 0.62], day);
+  let horizon = mix([0.06, 0.065, 0.1], [0.55, 0.7, 0.88], day);
   horizon = mix(horizon, [1.0, 0.42, 0.16], 0.75 * dusk);
   top = mix(top, [0.16, 0.16, 0.34], 0.4 * dusk);
   const sun = scaled(mix([1.0, 0.42, 0.15], [1.0, 0.95, 0.86], step(0, 30, height)), 3.2 * step(-3, 8, height));
   // At night the moon stands in for the sun: dim, blue, high enough to show the car.
-  const moon = scaled([0.35, 0.45, 0.7], 0.35 * (1 - day));
+  const moon = scaled([0.35, 0.45, 0.7], 0.9 * (1 - day));
   return {
     height, day, dusk, top, horizon,
     key: sun.map((v, k) => Math.max(v, moon[k])),
@@ -96,7 +96,7 @@ const PLACES = {
   checker: { kind: 7, floor: [0.62, 0.62, 0.6], wall: [0.08, 0.08, 0.085], outdoors: 0.1 },
   white: { kind: 8, floor: [0.92, 0.92, 0.92], wall: [0.92, 0.92, 0.92], outdoors: 0 },
   grey: { kind: 8, floor: [0.3, 0.3, 0.3], wall: [0.3, 0.3, 0.3], outdoors: 0 },
-  black: { kind: 8, floor: [0.012, 0.012, 0.014], wall: [0.012, 0.012, 0.014], outdoors: 0 },
+  black: { kind: 8, floor: [0.026, 0.026, 0.029], wall: [0.022, 0.022, 0.025], outdoors: 0 },
 };
 
 /**
@@ -120,6 +120,8 @@ export function surroundings(look) {
     scaled(mix(sky.top, sky.horizon, 0.6), 1.15),
     setup.key ? 0.3 * place.outdoors : 0.35 + 0.6 * place.outdoors,
   );
+  // However dark it is, an eye or a camera still makes out the car.
+  const least = Math.max(1, 0.2 / (0.3 * ambient[0] + 0.5 * ambient[1] + 0.2 * ambient[2]));
   return {
     kind: place.kind,
     floor: place.floor,
@@ -129,7 +131,7 @@ export function surroundings(look) {
     sky: setup.sky,
     night: 1 - sky.day,
     outdoors: place.outdoors,
-    ambient,
+    ambient: scaled(ambient, least),
     turn: look.turn * RADIANS,
     key: direction(own.azimuth + look.turn, own.elevation),
     keyColour: own.colour.map((v, k) => v * (setup.key ? tint[k] * level : 1)),
