@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from telltale.cli.options import ProjectOption, open_project, out
+from telltale.cli.options import ProjectOption, name_value, one_of, open_project, out
 from telltale.errors import ConfigError
 from telltale.progress import progress
 from telltale.project import Project
+from telltale.tasks.task import Json
+
+if TYPE_CHECKING:
+    from telltale.dataset.catalogue import Catalogue
 
 app = typer.Typer(no_args_is_help=True, help="Collect pictures with true labels.")
 
@@ -51,3 +55,78 @@ def _check_names(names: tuple[str, ...], project: Project) -> None:
             got=", ".join(strangers),
             next="make them the same as task.names in telltale.toml",
         )
+
+
+@app.command("folder")
+def collect_from_folder(
+    folder: Annotated[Path, typer.Argument(help="A data set: images/ + labels/*.json, a CSV, or a folder a class.")],
+    project: ProjectOption = Path("."),
+    format: Annotated[str, typer.Option(help="json, csv or imagefolder; auto looks.")] = "auto",
+    group_by: Annotated[
+        str, typer.Option(help="labels, file, folder, a CSV column, or a regular expression on the file's name.")
+    ] = "auto",
+    map: Annotated[
+        list[str] | None, typer.Option(help="What a class folder stands for, as FOLDER=NAME:STATE; repeat it.")
+    ] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Newer labels win over those in the catalogue.")] = False,
+    audit: Annotated[
+        bool, typer.Option("--audit", help="Only look for labels that contradict one another; imports nothing.")
+    ] = False,
+    sheet: Annotated[Path | None, typer.Option(help="With --audit: a picture of the contradictions.")] = None,
+) -> None:
+    """Take somebody else's data set in; one bad file never stops it. With --audit, re-check its labels instead."""
+    if audit:
+        _audit(folder, sheet)
+        return
+    from telltale.dataset.catalogue import Catalogue
+    from telltale.dataset.interchange import import_folder
+
+    opened = open_project(project)
+    with Catalogue.open(opened.catalogue_path, opened.images) as catalogue:
+        with progress("import", None, "pictures") as step:
+            report = import_folder(
+                folder,
+                catalogue,
+                format=one_of(format, ("auto", "json", "csv", "imagefolder"), "--format"),
+                group_by=group_by,
+                class_map=dict(_class(text) for text in map or []) or None,
+                task=opened.config.make_task(),
+                replace_labels=replace,
+                progress=step,
+            )
+        for line in report.lines():
+            out.print(line, markup=False)
+        _join_near_duplicates(catalogue, opened)
+
+
+def _class(text: str) -> tuple[str, dict[str, Json]]:
+    folder, said = name_value(text, "--map")
+    name, colon, state = said.partition(":")
+    if not (name and colon and state):
+        raise ConfigError("--map", expected="FOLDER=NAME:STATE, e.g. not_empty=occupied:on", got=repr(text))
+    return folder, {name: state}
+
+
+def _join_near_duplicates(catalogue: Catalogue, project: Project) -> None:
+    """Where nobody knows groups, near-duplicates become one, so that no split can tear them apart."""
+    from telltale.dataset.near import group_near_duplicates
+
+    if max(catalogue.groups().values(), default=0) != 1:
+        return
+    joins = group_near_duplicates(catalogue.examples(), project.config.split.near_bits)
+    catalogue.merge_groups(joins)
+    if joins:
+        out.print(f"no groups given: {len(joins)} pictures joined the group of a near-duplicate")
+
+
+def _audit(folder: Path, sheet: Path | None) -> None:
+    from telltale.collect.audit import audit_folder
+
+    with progress("audit", None, "pictures") as step:
+        report = audit_folder(folder, progress=step)
+    for line in report.lines():
+        out.print(line, markup=False)
+    if sheet is not None:
+        out.print(f"wrote {report.write_sheet(sheet)}", markup=False)
+    if report.contradictions:
+        raise typer.Exit(1)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import getpass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.table import Table
 
-from telltale.cli.options import ProjectOption, name_value, open_project, out
+from telltale.cli.options import ProjectOption, name_value, one_of, open_project, out
 from telltale.dataset.catalogue import Catalogue, Example
 from telltale.errors import CatalogueError
+from telltale.progress import progress
 from telltale.tasks import Label
 
 app = typer.Typer(no_args_is_help=True, help="See, set and take back labels.")
@@ -94,6 +95,47 @@ def show_history(image: ImageArgument, project: ProjectOption = Path(".")) -> No
             value = "unknown" if entry.value is None else str(entry.value).lower()
             table.add_row(entry.said_at, entry.who, entry.name, value, "taken back" if entry.undone else "")
     out.print(table)
+
+
+@app.command("sheet")
+def draw_sheet(
+    picture: Annotated[Path, typer.Argument(help="The JPEG or PNG to write.")],
+    project: ProjectOption = Path("."),
+    split: Annotated[str | None, typer.Option(help="Only train, calibration or test.")] = None,
+    count: Annotated[int, typer.Option(help="So many pictures, spread over the groups.", min=1)] = 40,
+) -> None:
+    """Draw a contact sheet of pictures with their labels: a quick look whether they are true."""
+    from telltale.dataset.sheet import sample, write_sheet
+
+    opened = open_project(project)
+    with Catalogue.open(opened.catalogue_path, opened.images, readonly=True) as catalogue:
+        examples = catalogue.examples(split)
+    title = f"{opened.config.name}: {min(count, len(examples))} of {len(examples)} pictures"
+    out.print(f"wrote {write_sheet(sample(examples, count), picture, title=title)}", markup=False)
+
+
+@app.command("save")
+def save_labels(
+    folder: Annotated[Path, typer.Argument(help="A new or empty folder; or FILE.parquet for the table alone.")],
+    project: ProjectOption = Path("."),
+    format: Annotated[str, typer.Option(help="json, csv or imagefolder.")] = "json",
+    name: Annotated[str, typer.Option(help="With imagefolder: the label whose values are the folders.")] = "class",
+) -> None:
+    """Write pictures and labels as a data set that other programs read."""
+    from telltale.dataset.interchange import export_folder
+    from telltale.dataset.manifest import write_manifest
+
+    opened = open_project(project)
+    with Catalogue.open(opened.catalogue_path, opened.images, readonly=True) as catalogue:
+        if folder.suffix == ".parquet":
+            out.print(f"wrote {write_manifest(catalogue, folder)}", markup=False)
+            return
+        kind: Literal["json", "csv", "imagefolder"] = one_of(format, ("json", "csv", "imagefolder"), "--format")
+        with progress("save", len(catalogue)) as step:
+            report = export_folder(catalogue, folder, format=kind, name=name, progress=step)
+    out.print(f"wrote {report.written} pictures into {folder}", markup=False)
+    for skipped in report.skipped[:10]:
+        out.print(f"left out: {skipped.file}: {skipped.reason}", markup=False)
 
 
 def _find(catalogue: Catalogue, image: str) -> Example:

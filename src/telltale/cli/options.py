@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 from rich.console import Console
@@ -12,6 +12,7 @@ from telltale.errors import ConfigError
 from telltale.project import Project
 
 ProjectOption = Annotated[Path, typer.Option("--project", "-p", help="The project's folder.", show_default=False)]
+Word = TypeVar("Word", bound=str)
 out = Console(soft_wrap=True, highlight=False)
 
 
@@ -26,3 +27,11 @@ def name_value(text: str, option: str) -> tuple[str, str]:
     if not (name and equals and value):
         raise ConfigError(option, expected="NAME=VALUE", got=repr(text))
     return name, value
+
+
+def one_of(value: str, words: tuple[Word, ...], option: str) -> Word:
+    """The word itself, typed. Raises ConfigError."""
+    for word in words:
+        if word == value:
+            return word
+    raise ConfigError(option, expected=", ".join(words), got=repr(value))

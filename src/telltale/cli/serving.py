@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from telltale.cli.options import out
+from telltale.cli.options import one_of, out
 from telltale.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ def serve(
     pages: Annotated[bool, typer.Option(help="Serve the car page and the widget too.")] = True,
 ) -> None:
     """Serve a bundle: POST /api/tell, WS /ws/infer, the widget and its pages, /docs, /healthz, /metrics."""
-    from telltale.cli.shipping import one_of
     from telltale.serve.server import run_server
     from telltale.serve.settings import ServeSettings
 

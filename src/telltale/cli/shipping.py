@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from telltale.cli.options import ProjectOption, open_project, out
+from telltale.cli.options import ProjectOption, one_of, open_project, out
 from telltale.dataset.catalogue import Catalogue
 from telltale.errors import CatalogueError, ConfigError, TrainError
 from telltale.progress import progress
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from telltale.bundle.bundle import Bundle
     from telltale.evaluate import Evaluation
 
-Word = TypeVar("Word", bound=str)
 BundleArgument = Annotated[Path, typer.Argument(help="A NAME.telltale folder.")]
 
 
@@ -52,7 +51,8 @@ def export_and_tune(
 ) -> Bundle:
     """The bundle of a run, its thresholds tuned after quantisation. Raises ParityError, BundleError, ConfigError."""
     from telltale.evaluate import tune
-    from telltale.export.export import Options, export_run
+    from telltale.export.export import export_run
+    from telltale.export.judge import Options
 
     with Catalogue.open(project.catalogue_path, project.images, readonly=True) as catalogue:
         training, calibration = catalogue.examples("train"), catalogue.examples("calibration")
@@ -75,14 +75,6 @@ def export_and_tune(
         return bundle
     with progress("thresholds", len(calibration)) as step:
         return with_card(tune(bundle, calibration, project.config.unsure, progress=step))
-
-
-def one_of(value: str, words: tuple[Word, ...], option: str) -> Word:
-    """The word itself, typed. Raises ConfigError."""
-    for word in words:
-        if word == value:
-            return word
-    raise ConfigError(option, expected=", ".join(words), got=repr(value))
 
 
 def find_run(project: Project, name: str | None) -> Path:
