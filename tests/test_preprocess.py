@@ -243,6 +243,32 @@ def test_a_jpeg_cut_anywhere_is_never_filled_with_grey(cut: int, progressive: bo
         decode(data[: max(0, len(data) - cut)])
 
 
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("mode", ["RGB", "CMYK"])
+def test_a_jpeg_cut_off_by_the_next_one_is_an_error(progressive: bool, mode: str) -> None:
+    out = io.BytesIO()
+    PIL.Image.fromarray(scene(160, 120)).convert(mode).save(out, "JPEG", progressive=progressive)
+    whole = out.getvalue()
+    assert decode(whole + whole).shape == (120, 160, 3)  # two pictures: the first is whole
+    for share in (0.5, 0.7, 0.95):
+        with pytest.raises(ImageError, match="a JPEG cut off"):
+            decode(whole[: int(len(whole) * share)] + whole)
+
+
+def test_a_thumbnail_inside_a_jpeg_is_no_second_picture() -> None:
+    thumb = b"\xff\xed" + struct.pack(">H", 2 + len(encode(scene(), "JPEG"))) + encode(scene(), "JPEG")
+    data = encode(scene(), "JPEG")
+    assert np.array_equal(decode(data[:2] + thumb + data[2:]), decode(data))
+
+
+def test_a_huge_file_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    huge = tmp_path / "huge.png"
+    with huge.open("wb") as file:
+        file.truncate(preprocess.MAX_BYTES + 1)
+    with pytest.raises(ImageError, match="at most 500,000,000 bytes"):
+        decode(huge)
+
+
 def test_bytes_after_the_end_of_a_jpeg_do_not_matter() -> None:
     data = encode(scene(), "JPEG")
     assert np.array_equal(decode(data + b"\0" * 99), decode(data))
@@ -331,8 +357,10 @@ def test_max_pixels_counts_the_last_pixel() -> None:
 def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match=r"nowhere\.png: expected a picture file, got no such file"):
         decode(tmp_path / "nowhere.png")
-    with pytest.raises(ImageError, match="is a directory"):
+    with pytest.raises(ImageError, match="got a folder"):
         decode(tmp_path)
+    with pytest.raises(ImageError, match="got a pipe or device"):
+        decode("/dev/zero")
     with pytest.raises(ImageError):
         decode("bad\0name.png")
 

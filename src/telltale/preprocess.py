@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 import struct
 import threading
 import warnings
@@ -31,6 +32,9 @@ MAX_PIXELS = 50_000_000
 
 PAD = 114
 """Grey level beside a letterboxed picture."""
+
+MAX_BYTES = 500_000_000
+"""Larger files are refused before they are read."""
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
 """What Pillow may open. Fewer decoders, fewer surprises: a server reads these from strangers."""
@@ -130,13 +134,26 @@ def _read(data: bytes | str | PathLike[str]) -> tuple[str, bytes]:
     else:
         name = os.fspath(data)
         try:
-            content = Path(name).read_bytes()
+            content = _read_file(name)
         except (OSError, ValueError) as error:
             reason = error.strerror or str(error) if isinstance(error, OSError) else str(error)
             raise ImageError(name, expected="a picture file", got=reason.lower(), next="check the path") from error
     if not content:
         raise ImageError(name, expected=ACCEPTED, got="no bytes at all", next="capture or download it again")
     return name, content
+
+
+def _read_file(name: str) -> bytes:
+    """Only plain files: a pipe or a device may never end."""
+    status = os.stat(name)
+    if not stat.S_ISREG(status.st_mode):
+        got = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe or device"
+        raise ImageError(name, expected="a picture file", got=got, next="check the path")
+    if status.st_size > MAX_BYTES:
+        raise ImageError(
+            name, expected=f"at most {MAX_BYTES:,} bytes", got=f"{status.st_size:,}", next="convert it to JPEG or PNG"
+        )
+    return Path(name).read_bytes()
 
 
 def _check_size(name: str, width: int, height: int, max_pixels: int) -> None:
@@ -154,17 +171,25 @@ def _check_size(name: str, width: int, height: int, max_pixels: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _JpegHeader:
+    """plain: 8-bit grey or YCbCr. whole: the scan is followed by its end, and by no other picture's start before."""
+
     width: int
     height: int
     orientation: int
+    plain: bool
+    whole: bool
 
 
 def _decode_plain_jpeg(name: str, data: bytes, max_pixels: int) -> Image | None:
-    """A whole 8-bit grey or YCbCr JPEG by OpenCV; None leaves the verdict to Pillow."""
+    """A whole 8-bit grey or YCbCr JPEG by OpenCV; None leaves the verdict to Pillow. Raises ImageError when cut off."""
     header = _read_jpeg_header(data)
     if header is None:
         return None
     _check_size(name, header.width, header.height, max_pixels)
+    if not header.whole:
+        raise ImageError(name, expected=ACCEPTED, got=f"a JPEG cut off in {len(data)} bytes", next=_advise(data))
+    if not header.plain:
+        return None
     flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
@@ -176,12 +201,13 @@ def _decode_plain_jpeg(name: str, data: bytes, max_pixels: int) -> Image | None:
 
 
 def _read_jpeg_header(data: bytes) -> _JpegHeader | None:
-    """Walk the markers up to the first scan (ITU-T T.81, B.1). None: not whole, or not of the plain kind.
+    """Walk the markers up to the first scan (ITU-T T.81, B.1). None: damaged before that.
 
     In entropy-coded data 0xFF is always followed by 0x00 or a restart marker, so the first FF D9 after the start of
-    scan is the true end of the image; without one the file was cut off. OpenCV before 5 fills the rest with grey.
+    scan is the true end of the image. Without one the file was cut off, and with an FF D8 before it another picture was
+    written behind the cut. libjpeg fills the rest with grey; OpenCV before 5 and, in the second case, Pillow return it.
     """
-    at, size, orientation = 2, None, 1
+    at, size, orientation, plain = 2, None, 1, True
     while at + 4 <= len(data):
         if data[at] != 0xFF:
             return None
@@ -191,19 +217,20 @@ def _read_jpeg_header(data: bytes) -> _JpegHeader | None:
             continue
         length = int.from_bytes(data[at + 2 : at + 4], "big")
         body = data[at + 4 : at + 2 + length]
-        if marker in (0xC0, 0xC1, 0xC2):  # baseline, extended, progressive
-            if len(body) < 6 or body[0] != 8 or body[5] not in (1, 3):
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):  # start of frame
+            if len(body) < 6:
                 return None
             size = (int.from_bytes(body[3:5], "big"), int.from_bytes(body[1:3], "big"))
-        elif marker in (0xC3, *range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0xCD, 0xD0)):
-            return None
+            plain = plain and marker <= 0xC2 and body[0] == 8 and body[5] in (1, 3)
         elif marker == 0xE1 and body[:6] == b"Exif\0\0":
             orientation = _orientation(body[6:])
         elif marker == 0xEE and body[:5] == b"Adobe":
-            return None
+            plain = False
         elif marker == 0xDA:
-            whole = data.find(b"\xff\xd9", at) >= 0
-            return _JpegHeader(*size, orientation) if whole and size and all(size) else None
+            if size is None or not all(size):
+                return None
+            end = data.find(b"\xff\xd9", at)
+            return _JpegHeader(*size, orientation, plain, end >= 0 and data.find(b"\xff\xd8", at, end) < 0)
         at += 2 + length
     return None
 
