@@ -122,7 +122,7 @@ def export_network(
         found = compare("int8", small.run(inputs), "float", _probabilities(expected), options.tolerance.int8)
         verdict = judge_int8(found[0], timed, _accuracies(forms[0], small, calibration), options)
         if verdict.kept:
-            gate(found)
+            gate(found, next="nothing was written; export without int8, or let it be dropped (auto)")
             forms.append(small)
         variants["int8"] = _variant(small, timed, found, verdict)
         progress.advance(1, "int8 kept" if verdict.kept else "int8 not kept")

@@ -13,6 +13,8 @@ from telltale.errors import ParityError
 Arrays = Mapping[str, NDArray[np.float32]]
 """Outputs by name."""
 
+REPORT = "nothing was written; report this with the run"
+
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
@@ -43,15 +45,15 @@ def compare(form: str, found: Arrays, reference: str, expected: Arrays, allowed:
     ]
 
 
-def gate(comparisons: Sequence[Comparison]) -> None:
-    """Raises ParityError with the numbers of every comparison that does not hold."""
+def gate(comparisons: Sequence[Comparison], *, next: str = REPORT) -> None:
+    """Raises ParityError with the numbers of every comparison that does not hold; next: what to do about it."""
     bad = [comparison for comparison in comparisons if not comparison.ok]
     if bad:
         raise ParityError(
             "the golden set",
             expected=f"the same answers within {max(c.allowed for c in bad):g} from every form of the model",
             got="; ".join(str(comparison) for comparison in bad),
-            next="nothing was written; report this with the run",
+            next=next,
         )
 
 
