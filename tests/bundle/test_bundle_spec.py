@@ -173,7 +173,9 @@ def test_the_card_tells_numbers_thresholds_and_leaks() -> None:
             "licence": "House rules",
             "allow_leak": True,
             "metrics": {
-                "overall": {"accuracy": {"value": 0.98765, "low": 0.97, "high": 0.99}, "pictures": 40, "f1": None}
+                "headline": "It told 91 % of the answers.",
+                "heads": {"left": {"coverage": {"value": 0.91, "low": 0.9, "high": 0.92}, "f1": {"value": None}}},
+                "overall": {"accuracy": {"value": 0.98765, "low": 0.97, "high": 0.99}, "pictures": 40, "f1": None},
             },
             "unsure": Guarantee(error=0.01, confidence=0.9, notes={"left": "told 91 %"}),
         }
@@ -183,4 +185,6 @@ def test_the_card_tells_numbers_thresholds_and_leaks() -> None:
     assert "| left | 0.300 | 0.700 | 1.000 | told 91 % |" in card
     assert 'license_name: "House rules"' in card
     assert "--allow-leak" in card
+    assert "It told 91 % of the answers." in card
+    assert "| left | 0.9100 |  |  |  |  |  |" in card
     assert "value: 0.9877" in card.split("---")[1]

@@ -13,7 +13,8 @@ import pytest
 
 import telltale
 from telltale.bundle.bundle import Bundle, write_bundle
-from telltale.bundle.predictor import Predictor
+from telltale.bundle.predictor import Predictor, fit_threads
+from telltale.bundle.spec import Model, Variant
 from telltale.errors import BundleError, ImageError
 from tiny_bundle import make_tiny_bundle, tiny_model, tiny_pictures, tiny_spec
 
@@ -154,3 +155,27 @@ def test_a_bundle_loads_where_torch_and_onnx_cannot_be_imported(path: Path) -> N
 
 def test_load_is_the_short_way_in(path: Path) -> None:
     assert telltale.load(path, threads=1).tell(half_lit()).to_json()["left"]["pred"] == 1
+
+
+def test_a_small_net_gets_one_thread_and_a_large_or_unknown_one_the_runtimes_choice() -> None:
+    spec = tiny_spec()
+    assert fit_threads(spec) == 1
+    for macs in (0, 300_000_000):
+        assert fit_threads(spec.model_copy(update={"model": Model(macs=macs)})) is None
+
+
+def test_auto_takes_the_variant_that_was_measured_fastest(tmp_path: Path) -> None:
+    spec, model = tiny_spec(), tiny_model(("left", "right"), 32, 24)
+    for int8_ms, kept, chosen in (
+        (0.5, True, "int8"),
+        (2.0, True, "float"),
+        (0.5, False, "float"),
+        (None, True, "float"),
+    ):
+        variants = {
+            "float": Variant(file="model.onnx", latency_ms=1.0),
+            "int8": Variant(file="model.int8.onnx", latency_ms=int8_ms, kept=kept),
+        }
+        files = {"model.onnx": model, **({"model.int8.onnx": model} if kept else {})}
+        bundle = write_bundle(tmp_path / "x.telltale", spec.model_copy(update={"variants": variants}), files)
+        assert Predictor.open(bundle.path).variant == chosen

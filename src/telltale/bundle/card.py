@@ -6,13 +6,16 @@ The header is YAML as Hugging Face reads it (huggingface.co/docs/hub/model-cards
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from telltale.bundle.spec import BundleSpec, Variant
 from telltale.tasks.task import Json
 
 HUB_LICENCES = frozenset({"apache-2.0", "mit", "bsd-3-clause", "cc-by-4.0", "cc-by-sa-4.0", "cc0-1.0", "gpl-3.0"})
 """Names the header takes as they are; any other licence is `other` with its own name."""
+
+
+HEAD_MEASURES = ("coverage", "told_accuracy", "accuracy", "f1", "auroc", "ece")
 
 
 def model_card(spec: BundleSpec) -> str:
@@ -99,7 +102,20 @@ def _numbers(spec: BundleSpec) -> str:
     rows = [(name, f"{value:.4f}", interval) for name, value, interval in _overall_rows(spec)]
     if not rows:
         return "## Numbers\n\nNot evaluated yet: `telltale evaluate` fills this in."
-    return "## Numbers\n\nOn the test split, over all names.\n\n" + _table(("measure", "value", "interval"), rows)
+    headline = spec.metrics.get("headline")
+    parts = ["## Numbers", *([headline] if isinstance(headline, str) else []), "On the test split, over all names:"]
+    parts.append(_table(("measure", "value", "interval"), rows))
+    heads = list(_head_rows(spec))
+    return "\n\n".join([*parts, *(["Name by name:", _table(("name", *HEAD_MEASURES), heads)] if heads else [])])
+
+
+def _head_rows(spec: BundleSpec) -> Iterator[tuple[str, ...]]:
+    """One row a name of `metrics.heads`."""
+    heads = spec.metrics.get("heads")
+    for name, measures in heads.items() if isinstance(heads, dict) else ():
+        if isinstance(measures, dict):
+            values = (_value(measures.get(measure))[0] for measure in HEAD_MEASURES)
+            yield (str(name), *("" if value is None else f"{value:.4f}" for value in values))
 
 
 def _overall(spec: BundleSpec) -> list[tuple[str, float]]:

@@ -23,6 +23,9 @@ FILES = {"float": MODEL, "int8": INT8}
 INPUT = "image"
 BATCH = 16
 
+SMALL_MACS = 100_000_000
+"""Two threads gave a net of 16 M multiply-adds nothing and one of 50 M a tenth, at up to twice the processor time."""
+
 
 class Predictor:
     """A model ready to tell. Safe to use from several threads at once.
@@ -53,7 +56,8 @@ class Predictor:
     ) -> Predictor:
         """Open a bundle folder, or a lone .onnx that telltale exported.
 
-        threads: for one picture; None: onnxruntime's choice. variant: "auto" takes the one measured fastest.
+        threads: for one picture; None: one for a small net, else onnxruntime's choice.
+        variant: "auto" takes the one measured fastest when it was exported.
         verify: check every file's hash first. Raises BundleError.
         """
         if Path(path).is_file():
@@ -64,7 +68,9 @@ class Predictor:
             have = sorted(v for v, file in FILES.items() if file in bundle.spec.files)
             raise BundleError(f"{bundle.path.name}: variant", expected=" or ".join(["auto", *have]), got=repr(name))
         where = f"{bundle.path.name}/{FILES[name]}"
-        session = open_session(bundle.read(FILES[name]), where, threads)
+        session = open_session(
+            bundle.read(FILES[name]), where, fit_threads(bundle.spec) if threads is None else threads
+        )
         check_contract(session, bundle.spec, where)
         return cls(bundle.spec, session, name, bundle)
 
@@ -75,7 +81,7 @@ class Predictor:
         except OSError as error:
             raise BundleError(str(path), expected="a file to read", got=str(error)) from error
         spec = spec_of_model(model, path.name)
-        session = open_session(model, path.name, threads)
+        session = open_session(model, path.name, fit_threads(spec) if threads is None else threads)
         check_contract(session, spec, path.name)
         return cls(spec, session, "int8" if path.name.endswith(INT8) else "float", None)
 
@@ -148,6 +154,11 @@ def choose_variant(spec: BundleSpec) -> str:
     if "float" not in there:
         return "float" if MODEL in spec.files else next((n for n, f in FILES.items() if f in spec.files), "float")
     return min(there, key=lambda name: there[name])
+
+
+def fit_threads(spec: BundleSpec) -> int | None:
+    """1 for a net so small that waking a second thread costs what it saves; None, onnxruntime's choice, for others."""
+    return 1 if 0 < spec.model.macs < SMALL_MACS else None
 
 
 def open_session(model: bytes, where: str, threads: int | None = None) -> onnxruntime.InferenceSession:

@@ -91,6 +91,12 @@ def export_run(
         raise Interrupted(f"export to {out}", next="nothing was written; run the same command again") from error
 
 
+def count_steps(training: Sequence[Labelled], calibration: Sequence[Labelled], options: Options) -> int:
+    """How often `export_run` tells its progress, nearly: a picture each, then the forms and the file."""
+    pictures = min(len(training), QUANTISE_PICTURES) + min(len(calibration), options.limit)
+    return pictures + 2 + options.torchscript + (options.int8 != "never")
+
+
 def export_network(
     network: Fusable,
     about: BundleSpec,
