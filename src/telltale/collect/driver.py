@@ -13,7 +13,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -33,6 +33,8 @@ from telltale.pages import PageServer, web_root
 from telltale.progress import Progress, Quiet
 
 if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
     from telltale.collect.stage import Stage
 
 OURS = "telltale:"
@@ -51,10 +53,11 @@ def collect_page(
     progress: Progress | None = None,
     limit: int | None = None,
     headless: bool = True,
+    browser: Browser | None = None,
 ) -> Summary:
     """Collect what the recipe plans and the catalogue does not have yet; `progress` counts pictures.
 
-    limit: stop after the combination with which this many pictures are saved.
+    limit: stop after the combination with which this many pictures are saved. browser: one that runs already.
     Raises PageError when the page cannot be driven, ConfigError, MissingPartError without a browser, and Interrupted
     on Ctrl-C; whatever was saved before stays, and another call goes on from there.
     """
@@ -62,10 +65,11 @@ def collect_page(
     run = _Run(recipe, catalogue, progress or Quiet(), limit)
     if not run.todo:
         return run.summary(start_s, start_s)
-    with _address(recipe) as url, chromium(headless=headless) as browser, _stop_softly() as stopped:
+    running = chromium(headless=headless) if browser is None else nullcontext(browser)
+    with _address(recipe) as url, running as started, _stop_softly() as stopped:
         from telltale.collect.stage import Stage
 
-        stage = Stage(browser, recipe, url)
+        stage = Stage(started, recipe, url)
         capture_s = time.monotonic()
         try:
             rehearsal = rehearse(stage, recipe, stopped)

@@ -175,7 +175,10 @@ def _views(recipe: Recipe, rng: random.Random) -> list[dict[str, Value]]:
     drag = recipe.camera.drag
     if drag is None:
         return sample(recipe.camera.vary, recipe.views, rng)
-    ranges = {"dx": Range(low=drag.dx[0], high=drag.dx[1]), "dy": Range(low=drag.dy[0], high=drag.dy[1])}
+    ranges = {
+        "dx": Range(low=drag.dx[0], high=drag.dx[1], whole=True),  # whole pixels: the way back is then the same way
+        "dy": Range(low=drag.dy[0], high=drag.dy[1], whole=True),
+    }
     return sample(ranges, recipe.views, rng)
 
 

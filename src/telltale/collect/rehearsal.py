@@ -52,10 +52,6 @@ class Rehearsal:
     cells: dict[str, frozenset[int]] = field(default_factory=dict)
     loaded: Values | None = None
 
-    @property
-    def _moves(self) -> bool:
-        return self.recipe.camera.js is not None
-
     def begin(self, stage: Stage, url: Values) -> dict[str, bool]:
         """A verified start: the page anew, unless it reports all its states and came back from the last session.
 
@@ -138,6 +134,7 @@ def rehearse(stage: Stage, recipe: Recipe, stopped: Callable[[], bool]) -> Rehea
     stage.load(url)
     told = stage.states()
     rehearsal = Rehearsal(recipe, {name: told.get(name, recipe.start.get(name, False)) for name in recipe.labels})
+    around = _Around(recipe, 0)
     for name in recipe.labels:
         reason = ""
         for attempt in range(TRIES):
@@ -145,7 +142,8 @@ def rehearse(stage: Stage, recipe: Recipe, stopped: Callable[[], bool]) -> Rehea
                 raise PageError("rehearsal", expected="to end", got="Ctrl-C")
             if attempt:
                 stage.load(url)
-            reason = _rehearse_one(stage, rehearsal, name, attempt)
+                around = _Around(recipe, attempt)
+            reason = _rehearse_one(stage, rehearsal, name, around)
             if not reason:
                 break
         else:
@@ -160,43 +158,62 @@ def rehearse(stage: Stage, recipe: Recipe, stopped: Callable[[], bool]) -> Rehea
     return rehearsal
 
 
-def _rehearse_one(stage: Stage, rehearsal: Rehearsal, name: str, attempt: int) -> str:
-    """Find the view for one label; the reason when it cannot be found."""
+def _rehearse_one(stage: Stage, rehearsal: Rehearsal, name: str, around: _Around) -> str:
+    """Find the view for one label; the reason when it cannot be found. Leaves the page as it was, if all goes well."""
     recipe = rehearsal.recipe
     least = recipe.settle.change
-    around = [home_view(recipe)]
-    if rehearsal._moves:
-        draws = sample(recipe.camera.vary, LOOK_AROUND, random.Random(f"{recipe.seed}/look around/{name}/{attempt}"))
-        around += [View(camera, around[0].look) for camera in draws]
     control = recipe.labels[name]
     there, back = control.press, control.release or control.press
     if rehearsal.start[name]:
         there, back = back, there
-    for k, view in enumerate(around):
-        stage.keep(f"around {k}", view)
-    stage.keep("before", around[0])
     was = {k: v for k, v in rehearsal.start.items() if recipe.reports(k)}
+    around.keep(stage, 1)
+    stage.keep("before", around.views[0])
     seen = stage.press(there, name="before", was=was)
     best, most = 0, seen
-    if seen.changed < PLAIN * least:
-        for k, view in enumerate(around[1:], 1):
-            other = stage.compare(f"around {k}", view)
+    if seen.changed < PLAIN * least and len(around.views) > 1:
+        stage.press(back, name="before", was=seen.states)
+        around.keep(stage, len(around.views))
+        stage.keep("before", around.views[0])
+        stage.press(there, name="before", was=was)
+        for k in range(len(around.views)):
+            other = stage.compare(f"around {k}", around.views[k])
             if other.changed > most.changed:
                 best, most = k, other
-    wrong = [k for k, on in most.states.items() if on != (rehearsal.start[k] != (k == name))]
+            if most.changed >= PLAIN * least:
+                break
     if most.changed <= least:
-        where = f"seen from {len(around)} views" if rehearsal._moves else "as the camera stands"
+        where = f"seen from {len(around.views)} views" if len(around.views) > 1 else "as the camera stands"
         return f"pressing changed nothing in the picture, {where}"
+    wrong = [k for k, on in most.states.items() if on != (rehearsal.start[k] != (k == name))]
     if wrong:
         return f"the states of {', '.join(wrong)} are then wrong"
-    stage.keep("before", around[best])
+    stage.keep("before", around.views[best])
     stage.press(back, name="before", was=most.states)
-    returned = stage.compare(f"around {best}", around[best])
+    returned = stage.compare(f"around {best}", around.views[best])
     if returned.changed > least:
         return f"pressing back left {100 * returned.changed:.2f} % of the picture changed"
-    rehearsal.views[name] = around[best]
+    rehearsal.views[name] = around.views[best]
     rehearsal.cells[name] = _widened(most.cells)
     return ""
+
+
+class _Around:
+    """Views to look for a change from, and how the start looks there; kept in the page as `around K`."""
+
+    def __init__(self, recipe: Recipe, attempt: int) -> None:
+        home = home_view(recipe)
+        self.views = [home]
+        if recipe.camera.js is not None:
+            draws = sample(recipe.camera.vary, LOOK_AROUND, random.Random(f"{recipe.seed}/look around/{attempt}"))
+            self.views += [View(camera, home.look) for camera in draws]
+        self._kept = 0
+
+    def keep(self, stage: Stage, count: int) -> None:
+        """The page stands at its start: remember the first `count` views, once."""
+        for k in range(self._kept, count):
+            stage.keep(f"around {k}", self.views[k])
+        self._kept = max(self._kept, count)
 
 
 def _widened(cells: tuple[int, ...]) -> frozenset[int]:

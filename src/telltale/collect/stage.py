@@ -58,8 +58,8 @@ class Stage:
             self._context.add_init_script(_script(recipe.speed))
             self._page = page = self._context.new_page()
             self._gone = self._dialog = ""
-            page.on("close", lambda _: self._leave("the page closed itself"))
-            page.on("crash", lambda _: self._leave("the page crashed"))
+            page.on("close", lambda _: self._leave("it was closed"))
+            page.on("crash", lambda _: self._leave("it crashed"))
             page.on("dialog", self._dismiss)
             try:
                 answer = page.goto(url, wait_until="load", timeout=LOAD_TIMEOUT_S * 1000)

@@ -1,7 +1,7 @@
 // A board of three lamps on a plate that can be turned. What is wrong with it is told by the query:
 //   miss=N every Nth click is lost · double every press needs two clicks · wander=N every Nth click hits another lamp
 //   stick=N every Nth click turns nothing off any more · never the picture never stands still · spin it never does after a press
-//   tainted · gone it closes itself after N clicks · away it leaves after N clicks · alert a dialog first · banner a cover
+//   tainted · away it leaves after N clicks · alert a dialog first · banner a cover
 //   blind=NAME the lamp shows nothing · side=NAME the lamp is seen only from behind · mute nothing is told
 //   start=NAME is lit at the start · slow=MS of animation · drag · instant · lie=NAME told as it is not
 const query = new URLSearchParams(location.search);
@@ -54,7 +54,6 @@ function press(name) {
   const every = (key) => number(key) > 0 && clicks % number(key) === 0;
   if (every("miss")) return;
   if (query.has("double") && clicks % 2) return;
-  if (every("gone")) return window.close();
   if (every("away")) return void (location.href = "empty.html");
   if (every("stick") && lit[name]) return;
   const hit = every("wander") ? NAMES[(NAMES.indexOf(name) + 1) % 3] : name;
