@@ -2,32 +2,57 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from telltale.cli import main
 from telltale.dataset.catalogue import Catalogue
 from telltale.project import Project
 
 
-def telltale(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "telltale", *map(str, arguments)], capture_output=True, text=True, cwd=cwd, timeout=120
-    )
+@dataclass(frozen=True)
+class Ran:
+    returncode: int
+    stdout: str
+    stderr: str
 
 
-def test_without_a_command_it_lists_the_commands() -> None:
+@pytest.fixture
+def telltale(capsys: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
+    """The command line in this process: what it printed and how it ended."""
+
+    def run(*arguments: str | Path) -> Ran:
+        capsys.readouterr()
+        code: object = 0
+        try:
+            main([str(argument) for argument in arguments])
+        except SystemExit as end:
+            code = end.code
+        said = capsys.readouterr()
+        return Ran(code if isinstance(code, int) else 0, said.out, said.err)
+
+    return run
+
+
+Telltale = Callable[..., Ran]
+
+
+def test_without_a_command_it_lists_the_commands(telltale: Telltale) -> None:
     shown = telltale("--help")
     assert shown.returncode == 0
     for verb in ("init", "collect", "label", "train", "evaluate", "thresholds", "export", "serve", "send", "doctor"):
         assert f" {verb} " in shown.stdout
 
 
-def test_an_error_is_one_line_on_stderr_and_a_failing_exit(tmp_path: Path) -> None:
+def test_an_error_is_one_line_on_stderr_and_a_failing_exit(telltale: Telltale, tmp_path: Path) -> None:
     failed = telltale("train", "--project", tmp_path)
     assert failed.returncode == 1
     assert failed.stdout == ""
@@ -35,21 +60,23 @@ def test_an_error_is_one_line_on_stderr_and_a_failing_exit(tmp_path: Path) -> No
     assert "telltale init" in failed.stderr
 
 
-def test_init_makes_a_project_that_the_next_command_opens(tmp_path: Path) -> None:
-    made = telltale("init", "car", "-n", "left", "-n", "right", "--mirror", "left:right", cwd=tmp_path)
+def test_init_makes_a_project_that_the_next_command_opens(telltale: Telltale, tmp_path: Path) -> None:
+    made = telltale("init", tmp_path / "car", "-n", "left", "-n", "right", "--mirror", "left:right")
     assert made.returncode == 0, made.stderr
-    listed = telltale("label", "list", "--project", "car", cwd=tmp_path)
+    listed = telltale("label", "list", "--project", tmp_path / "car")
     assert listed.returncode == 0, listed.stderr
 
 
-def test_doctor_says_how_to_get_what_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_doctor_says_how_to_get_what_is_missing(
+    telltale: Telltale, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     shown = telltale("doctor")
     assert shown.returncode == 0
     assert "apt install chromium" in shown.stdout
 
 
-def test_a_label_is_set_shown_and_taken_back(tmp_path: Path) -> None:
+def test_a_label_is_set_shown_and_taken_back(telltale: Telltale, tmp_path: Path) -> None:
     telltale("init", tmp_path, "-n", "hood")
     project = Project.open(tmp_path)
     with Catalogue.open(project.catalogue_path, project.images) as catalogue:
@@ -62,6 +89,40 @@ def test_a_label_is_set_shown_and_taken_back(tmp_path: Path) -> None:
     assert "taken back" in telltale("label", "history", "1", "-p", tmp_path).stdout
 
 
-def test_a_label_that_does_not_fit_is_refused(tmp_path: Path) -> None:
+def test_a_label_that_does_not_fit_is_refused(telltale: Telltale, tmp_path: Path) -> None:
     telltale("init", tmp_path, "-n", "hood")
     assert "expected one picture" in telltale("label", "set", "1", "hood=open", "-p", tmp_path).stderr
+
+
+def test_a_wrong_option_is_a_usage_error(telltale: Telltale) -> None:
+    assert telltale("train", "--epoch", "3").returncode == 2
+
+
+def test_python_dash_m_is_the_same_command() -> None:
+    ran = subprocess.run([sys.executable, "-m", "telltale", "--version"], capture_output=True, text=True, timeout=60)
+    assert ran.stdout.startswith("telltale ")
+    assert ran.returncode == 0
+
+
+def test_a_folder_of_pictures_is_imported_listed_drawn_and_saved(telltale: Telltale, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for folder in ("empty", "taken"):
+        (tmp_path / "set" / folder).mkdir(parents=True)
+        for number in range(3):
+            pixels = rng.integers(0, 256, (40, 60, 3), np.uint8)
+            cv2.imwrite(str(tmp_path / "set" / folder / f"{number}.png"), pixels)
+    (tmp_path / "set" / "taken" / "torn.jpg").write_bytes(b"\xff\xd8\xff")
+    project = tmp_path / "slots"
+    telltale("init", project, "-n", "occupied")
+    maps = ("--map", "empty=occupied:off", "--map", "taken=occupied:on")
+    imported = telltale("collect", "folder", tmp_path / "set", "-p", project, *maps)
+    assert imported.returncode == 0, imported.stderr
+    assert "6 pictures added" in imported.stdout
+    assert "torn.jpg" in imported.stdout
+    counted = telltale("label", "list", "-p", project).stdout
+    assert re.search(r"occupied\s+3\s+3\s+0", counted)
+    assert telltale("label", "sheet", tmp_path / "sheet.jpg", "-p", project).returncode == 0
+    drawn = cv2.imread(str(tmp_path / "sheet.jpg"))
+    assert drawn is not None
+    assert telltale("label", "save", tmp_path / "out", "--format", "csv", "-p", project).returncode == 0
+    assert (tmp_path / "out").is_dir()

@@ -13,7 +13,7 @@ from telltale.cli.options import ProjectOption, name_value, one_of, open_project
 from telltale.dataset.catalogue import Catalogue, Example
 from telltale.errors import CatalogueError
 from telltale.progress import progress
-from telltale.tasks import Label
+from telltale.tasks import Label, Task, stack_targets
 
 app = typer.Typer(no_args_is_help=True, help="See, set and take back labels.")
 
@@ -37,19 +37,20 @@ def list_labels(
             said = " ".join(f"{name}={label.value}" for name, label in sorted(e.labels.items()))
             print(f"{e.image_id}\t{e.sha256[:10]}\t{e.split or '-'}\t{e.group}\t{said}")
         return
-    out.print(_count_table(opened.config.make_task().names, examples))
+    out.print(_count_table(opened.config.make_task(), examples))
 
 
-def _count_table(names: tuple[str, ...], examples: list[Example]) -> Table:
-    table = Table("name", "value", "pictures", box=None, header_style="dim")
-    for name in names:
-        counts: dict[str, int] = {}
-        for example in examples:
-            label = example.labels.get(name)
-            word = "unlabelled" if label is None else str(label.value).lower()
-            counts[word] = counts.get(word, 0) + 1
-        for word, count in sorted(counts.items()):
-            table.add_row(name, word, str(count))
+def _count_table(task: Task, examples: list[Example]) -> Table:
+    """How many pictures say what of each name, whatever words they use."""
+    table = Table("name", "on", "off", "unlabelled", "hidden", box=None, header_style="dim")
+    if not examples:
+        return table
+    target = stack_targets([task.encode(example.labels) for example in examples])
+    on = target.known & (target.values >= 0.5)
+    for k, name in enumerate(task.names):
+        known, hidden = int(target.known[:, k].sum()), int((target.known & target.hidden)[:, k].sum())
+        ons = int(on[:, k].sum())
+        table.add_row(name, str(ons), str(known - ons), str(len(examples) - known), str(hidden))
     return table
 
 
