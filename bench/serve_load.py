@@ -1,6 +1,8 @@
 """Many clients at full speed: does every connection live, is every one served, is any answer about an old frame?
 
-python -m bench.serve_load [--bundle B] [--clients 8] [--seconds 8]: every client sends without waiting for answers.
+python -m bench.serve_load [--bundle B] [--clients 8] [--seconds 8], twice: `flood`, where every client sends without
+waiting for answers, so that its own send buffer is full of old frames; and `in_step`, where it sends the next frame
+when the last is answered.
 """
 
 from __future__ import annotations
@@ -37,13 +39,15 @@ class Client:
     dropped: int = 0
     errors: int = 0
     lost: bool = False
+    answered: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-async def flood(client: Client, socket: ClientConnection, frames: Sequence[bytes], end_s: float) -> None:
+async def speak(client: Client, socket: ClientConnection, frames: Sequence[bytes], end_s: float, in_step: bool) -> None:
     while time.perf_counter() < end_s:
+        client.answered.clear()
         client.sent_s.append(time.perf_counter())
         await socket.send(frames[len(client.sent_s) % len(frames)])
-        await asyncio.sleep(0)
+        await (asyncio.wait_for(client.answered.wait(), 30) if in_step else asyncio.sleep(0))
 
 
 async def listen(client: Client, socket: ClientConnection) -> None:
@@ -53,6 +57,7 @@ async def listen(client: Client, socket: ClientConnection) -> None:
         if message["type"] != "result":
             client.errors += message["type"] == "error"
             continue
+        client.answered.set()
         client.seqs.append(message["seq"])
         client.dropped = message["dropped"]
         client.infer_ms.append(message["infer_ms"])
@@ -60,21 +65,21 @@ async def listen(client: Client, socket: ClientConnection) -> None:
         client.old_ms.append((now_s - client.sent_s[message["seq"]]) * 1e3)
 
 
-async def attend(client: Client, url: str, frames: Sequence[bytes], seconds: float) -> None:
+async def attend(client: Client, url: str, frames: Sequence[bytes], seconds: float, in_step: bool) -> None:
     try:
         async with connect(url, compression=None, max_size=2**20, open_timeout=30) as socket:
             hearing = asyncio.create_task(listen(client, socket))
-            await flood(client, socket, frames, time.perf_counter() + seconds)
+            await speak(client, socket, frames, time.perf_counter() + seconds, in_step)
             await asyncio.wait_for(await socket.ping(), 30)  # the socket lives, and all that was sent has been read
             hearing.cancel()
     except (ConnectionClosed, OSError, TimeoutError):
         client.lost = True
 
 
-async def crowd(url: str, count: int, seconds: float) -> list[Client]:
+async def crowd(url: str, count: int, seconds: float, in_step: bool) -> list[Client]:
     frames = [frame(i) for i in range(SCENES)]
     clients = [Client() for _ in range(count)]
-    await asyncio.gather(*(attend(client, url, frames, seconds) for client in clients))
+    await asyncio.gather(*(attend(client, url, frames, seconds, in_step) for client in clients))
     return clients
 
 
@@ -118,10 +123,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         bundle = chosen.bundle or make_bundle(Path(folder))
         with server_process(bundle) as url:
-            clients = asyncio.run(crowd(f"ws{url.removeprefix('http')}/ws/infer", chosen.clients, chosen.seconds))
-    numbers = summary(clients, chosen.seconds)
-    for name, value in numbers.items():
-        print(f"{name:>20}  {value}")
+            socket = f"ws{url.removeprefix('http')}/ws/infer"
+            numbers = {
+                name: summary(asyncio.run(crowd(socket, chosen.clients, chosen.seconds, in_step)), chosen.seconds)
+                for name, in_step in (("flood", False), ("in_step", True))
+            }
+    for name, block in numbers.items():
+        print(name)
+        for key, value in block.items():
+            print(f"{key:>20}  {value}")
     keep("serve_load", {"bundle": str(chosen.bundle or "plain net, random weights"), **numbers})
 
 
