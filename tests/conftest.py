@@ -7,11 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     pass
 
 os.environ.setdefault("OMP_NUM_THREADS", "2")
+
+# A busy machine is no fault of the code: an example may take as long as it takes.
+settings.register_profile("telltale", deadline=None)
+settings.load_profile("telltale")
 
 ROOT = Path(__file__).resolve().parent.parent
 
