@@ -56,7 +56,7 @@ def test_the_first_page_leads_to_the_others(page: Page, server: ServerThread) ->
     page.get_by_role("link", name="The interface").click()
     page.wait_for_url("**/docs")
     page.goto(server.url)
-    assert page.get_by_role("link", name="The car").get_attribute("href") == "/car/"
+    assert page.get_by_role("link", name="The car").get_attribute("href") == "/car/?widget=ws"
 
 
 def test_the_interface_page_tells_a_picture(page: Page, server: ServerThread, picture: Picture, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from telltale.errors import ImageError, ServeError
 from telltale.serve import tls
 from telltale.serve.client import Server, describe, find_pictures, send
 from telltale.serve.origins import may_connect
-from telltale.serve.server import ServerThread
+from telltale.serve.server import ServerThread, open_fastest
 from telltale.serve.settings import ServeSettings, is_loopback
 
 if TYPE_CHECKING:
@@ -82,6 +82,12 @@ def test_a_signal_stops_it_in_order_even_with_a_connection_open(tiny: Path, numb
     if number == signal.SIGINT:
         assert process.returncode == 0
         assert out.endswith("stopped\n")
+
+
+def test_the_fastest_way_to_open_a_bundle_gives_the_same_answers(
+    tiny: Path, predictor: Predictor, picture: Picture
+) -> None:
+    assert open_fastest(tiny).tell(picture()).to_json() == predictor.tell(picture()).to_json()
 
 
 def test_https_and_wss_with_a_certificate_of_its_own(

@@ -93,7 +93,7 @@ def mount_bundle(app: FastAPI, model: Model) -> None:
 
 
 LINKS = {
-    "car": ("/car/", "The car", "A car to open and close, with the widget beside it."),
+    "car": ("/car/?widget=ws", "The car", "A car to open and close, with the widget beside it."),
     "widget": ("/widget/", "The widget", "Watch a canvas, a video or a webcam; take it to your own page."),
 }
 
