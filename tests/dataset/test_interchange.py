@@ -193,6 +193,8 @@ def test_values_that_the_task_cannot_take_are_left_out(catalogue: Catalogue, tmp
     report = import_folder(root, catalogue, task=task)
     assert [(skip.file, "ajar" in skip.reason) for skip in report.skipped] == [("images/a.png", True)]
     assert said(catalogue) == {"images/a.png": {"other": "red"}, "images/b.png": {"hood": "open"}}
+    assert report.untold == ("other",)
+    assert "kept, though the task does not tell them: other" in report.lines()
 
 
 def test_importing_again_adds_nothing_and_respects_people(catalogue: Catalogue, tmp_path: Path) -> None:

@@ -35,6 +35,7 @@ class ImportReport:
     added: new pictures. known: pictures that were there already. labels: labels written. kept: labels that were not
     written because the catalogue has a word on them. contradictions: pictures that are byte for byte the same and
     labelled differently; those labels are unknown now. skipped: everything left out, each with its reason.
+    untold: names of labels that were kept, though the task does not tell them.
     """
 
     added: int
@@ -43,6 +44,7 @@ class ImportReport:
     kept: int
     contradictions: tuple[Skipped, ...]
     skipped: tuple[Skipped, ...]
+    untold: tuple[str, ...] = ()
 
     def lines(self, first: int = 10) -> list[str]:
         """For people: the counts, then the first few of each list."""
@@ -51,6 +53,8 @@ class ImportReport:
             out.append(
                 f"{self.kept} labels left as they are: the catalogue has a word on them (replace them on demand)"
             )
+        if self.untold:
+            out.append(f"kept, though the task does not tell them: {', '.join(self.untold[:first])}")
         for title, items in (("same picture, other label", self.contradictions), ("skipped", self.skipped)):
             out += [f"{title}: {item.file}: {item.reason}" for item in items[:first]]
             if len(items) > first:
@@ -126,6 +130,7 @@ class _Import:
         self._skipped = skipped
         self._contradictions: list[Skipped] = []
         self._first: dict[str, tuple[str, dict[str, Json]]] = {}  # sha256 to the file seen first and its labels
+        self._untold: set[str] = set()
         self._added = self._known = self._labels = self._kept = 0
 
     def take(self, found: Sequence[Found]) -> None:
@@ -148,7 +153,13 @@ class _Import:
 
     def report(self) -> ImportReport:
         return ImportReport(
-            self._added, self._known, self._labels, self._kept, tuple(self._contradictions), tuple(self._skipped)
+            self._added,
+            self._known,
+            self._labels,
+            self._kept,
+            tuple(self._contradictions),
+            tuple(self._skipped),
+            tuple(sorted(self._untold)),
         )
 
     def _plan_splits(self, found: Sequence[Found]) -> dict[str, str]:
@@ -225,6 +236,8 @@ class _Import:
                 continue
             self._catalogue.label(image_id, name, value, who=self._who, visible_px=found.visible_px.get(name))
             self._labels += 1
+            if self._task is not None and name not in self._task.names:
+                self._untold.add(name)
 
     def _unfit_for_task(self, found: Found) -> dict[str, str]:
         wrong = {}
