@@ -149,3 +149,11 @@ def test_a_zip_holds_the_bundle_and_is_the_same_each_time(tmp_path: Path) -> Non
     assert Bundle.open(tmp_path / "out" / "tiny.telltale").spec == bundle.spec
     with pytest.raises(BundleError, match="place to write to"):
         zip_bundle(bundle, tmp_path / "no" / "such" / "folder.zip")
+
+
+def test_the_card_follows_every_edit(tmp_path: Path) -> None:
+    bundle = Bundle.open(make_tiny_bundle(tmp_path))
+    bundle = bundle.update(thresholds=NEW, metrics={"headline": "It told everything."})
+    card = Bundle.open(bundle.path).read("README.md").decode()
+    assert "| left | 0.100 | 0.900 |" in card
+    assert bundle.update(files={"README.md": b"mine"}).read("README.md") == b"mine"
