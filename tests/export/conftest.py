@@ -28,7 +28,7 @@ def run_dir(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """As `telltale train` leaves it; the raw weights are useless, so that only the averaged ones can be shipped."""
     folder = tmp_path_factory.mktemp("run")
     config = RunConfig(
-        name="strips",
+        name="run 7",
         task=about().task,
         input=Input(width=WIDTH, height=HEIGHT),
         train=Train(backbone="pico"),
@@ -71,6 +71,7 @@ def exported(run_dir: Path, catalogue: Catalogue, tmp_path_factory: pytest.TempP
     return export_run(
         run_dir,
         tmp_path_factory.mktemp("exported") / "strips.telltale",
+        name="strips",
         training=catalogue.examples("train"),
         calibration=catalogue.examples("calibration"),
         unsure=Unsure(error=0.02, confidence=0.95),

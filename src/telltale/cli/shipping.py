@@ -60,6 +60,7 @@ def export_and_tune(
         bundle = export_run(
             run_dir,
             to or project.root / f"{project.config.name}.telltale",
+            name=project.config.name,
             training=[e for e in training if e.labels],
             calibration=[e for e in calibration if e.labels],
             smoothing=project.config.smooth,

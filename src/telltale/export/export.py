@@ -42,6 +42,7 @@ def export_run(
     run_dir: str | PathLike[str],
     out: str | PathLike[str],
     *,
+    name: str | None = None,
     training: Sequence[Labelled] = (),
     calibration: Sequence[Labelled] = (),
     smoothing: Smooth | None = None,
@@ -52,6 +53,7 @@ def export_run(
 ) -> Bundle:
     """The averaged network of a training run as a bundle at `out`; a bundle that is there is replaced.
 
+    name: what the model is called; the run's name without.
     training, calibration: `Catalogue.examples("train")` and `("calibration")`. Without calibration pictures the
     temperature stays 1 and int8 is not kept unless asked for; without any the golden set is synthetic.
     smoothing, unsure: what the project asks for, written into the bundle. Thresholds are 0.5 until they are tuned.
@@ -63,7 +65,7 @@ def export_run(
     network, config = load_run(str(run_dir), which=which)
     preprocess = Preprocess(config.input.width, config.input.height, config.input.fit)
     about = BundleSpec(
-        name=config.name,
+        name=name or config.name,
         licence=config.licence,
         task=config.task,
         input=config.input,
