@@ -102,14 +102,14 @@ def _true_error(tuned: Tuned, p: Numbers, truth: Bools) -> float:
 
 @pytest.mark.parametrize(
     ("count", "gap", "error"),
-    [(300, 4.5, 0.01), (400, 2.2, 0.05), (1000, 3.2, 0.01), (2500, 3.2, 0.02)],
+    [(300, 4.5, 0.01), (400, 2.2, 0.05), (900, 3.2, 0.01), (2500, 3.2, 0.02)],
     ids=["few", "weak model", "more", "enough for both families"],
 )
 def test_the_realised_error_exceeds_the_level_no_more_often_than_promised(count: int, gap: float, error: float) -> None:
     rng = np.random.default_rng(count)
-    z_all, truth_all = separated(rng, 200_000, gap)
+    z_all, truth_all = separated(rng, 60_000, gap)
     p_all = sigmoid(z_all)
-    trials, broken, guaranteed = 300, 0, 0
+    trials, broken, guaranteed = 150, 0, 0
     for _ in range(trials):
         z, truth = separated(rng, count, gap)
         tuned = tune_one(sigmoid(z), truth, error=error)
@@ -123,15 +123,15 @@ def test_the_promise_holds_for_a_head_whose_middle_is_off_and_apart_tells_more()
     """Positive weights shift a head's logits; each side on its own finds the shifted middle."""
     rng = np.random.default_rng(8)
     shift = 2.5
-    z_all, truth_all = separated(rng, 200_000, 4.0)
+    z_all, truth_all = separated(rng, 60_000, 4.0)
     p_all = sigmoid(z_all + shift)
     broken, covered = 0, []
-    for _ in range(60):
+    for _ in range(30):
         z, truth = separated(rng, 3000, 4.0)
         tuned = tune_one(sigmoid(z + shift), truth)
         covered.append(tuned.coverage)
         broken += tuned.guaranteed and _true_error(tuned, p_all, truth_all) > 0.01
-    assert broken <= 12
+    assert broken <= 7
     assert np.mean(covered) > 0.85
     assert tuned.threshold.low > 0.5 or tuned.threshold.high > 0.5
 
@@ -150,14 +150,14 @@ def test_counting_frames_breaks_the_promise_for_grouped_pictures_and_counting_gr
     z_all, truth_all, _ = grouped(20_000, 5)
     p_all = sigmoid(z_all)
     broken = {"frame": 0, "group": 0}
-    for _ in range(40):
+    for _ in range(30):
         z, truth, groups = grouped(25, 40)
         units: tuple[Unit, ...] = ("frame", "group")
         for unit in units:
             tuned = tune_one(sigmoid(z), truth, error=0.02, groups=groups, unit=unit)
             broken[unit] += tuned.guaranteed and _true_error(tuned, p_all, truth_all) > 0.02
-    assert broken["frame"] > 8, "else this test shows nothing"
-    assert broken["group"] <= 8
+    assert broken["frame"] > 6, "else this test shows nothing"
+    assert broken["group"] <= 6
 
 
 def test_a_promise_for_new_groups_is_given_where_there_are_enough_groups() -> None:

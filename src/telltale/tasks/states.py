@@ -15,10 +15,19 @@ from telltale.frame import Image
 from telltale.tasks.task import Floats, Json, Label, Outputs, Target, Threshold, Thresholds
 
 BINS = 1000
-"""Probability bins of a tally: AUROC and calibration derive from them, exact to 1/BINS."""
+"""Bins of a tally's histogram, equal steps of the logit within +-REACH: a sure model's probabilities crowd at 0 and 1,
+where equal steps of the probability could not rank them. AUROC derives from them, exact but for ties within a step."""
+
+REACH = 17.0
+"""A float32 probability cannot lie closer to 1 than a logit of 16.6."""
+
+ECE_BINS = 15
+"""Equal-width bins of the probability for the expected calibration error (Guo et al. 2017)."""
 
 ON_WORDS = frozenset({"on", "open", "true", "yes", "1"})
 OFF_WORDS = frozenset({"off", "closed", "close", "false", "no", "0"})
+
+MIN_VISIBLE = 0.0003
 
 State = Literal["on", "off", "unsure"]
 Counts = NDArray[np.int64]
@@ -50,8 +59,9 @@ class StatesResult:
 class StatesTally:
     """Counts over K names; every field adds up over batches.
 
-    histogram: (K, 2, BINS) known labels by truth and probability bin.
-    prob_sum: (K, 2, BINS) float64 sum of the probabilities in each bin.
+    histogram: (K, 2, BINS) known labels by truth and bin of the logit; the upper half is p >= 0.5.
+    reliability: (K, 2, ECE_BINS) known labels by truth and bin of the probability.
+    claimed: (K, ECE_BINS) float64 sum of the probabilities in each of these.
     told: (K, 2, 3) known labels by truth and answer (off, on, unsure).
     hidden: (K, 2, 3) the part of `told` whose label was too hidden to be seen.
     pictures: pictures with every name known; exact: those told wholly right;
@@ -59,7 +69,8 @@ class StatesTally:
     """
 
     histogram: Counts
-    prob_sum: NDArray[np.float64]
+    reliability: Counts
+    claimed: NDArray[np.float64]
     told: Counts
     hidden: Counts
     pictures: int
@@ -69,7 +80,8 @@ class StatesTally:
     def __add__(self, other: StatesTally) -> StatesTally:
         return StatesTally(
             self.histogram + other.histogram,
-            self.prob_sum + other.prob_sum,
+            self.reliability + other.reliability,
+            self.claimed + other.claimed,
             self.told + other.told,
             self.hidden + other.hidden,
             self.pictures + other.pictures,
@@ -90,7 +102,7 @@ class States:
     kind: ClassVar[str] = "states"
     names: tuple[str, ...]
     mirror_pairs: tuple[tuple[str, str], ...] = ()
-    min_visible: float = 0.0003
+    min_visible: float = MIN_VISIBLE
 
     def __post_init__(self) -> None:
         if not self.names or len(set(self.names)) != len(self.names):
@@ -108,14 +120,14 @@ class States:
         unknown = sorted(set(spec) - {"kind", "names", "mirror", "min_visible"})
         if unknown:
             raise ConfigError("task", expected="kind, names, mirror, min_visible", got=", ".join(unknown))
-        pairs = spec.get("mirror", [])
-        if not all(len(pair) == 2 for pair in pairs):
+        names, pairs, visible = spec.get("names", []), spec.get("mirror", []), spec.get("min_visible", MIN_VISIBLE)
+        if not _are_words(names):
+            raise ConfigError("task.names", expected="a list of names", got=repr(names))
+        if not isinstance(pairs, list | tuple) or not all(_are_words(pair) and len(pair) == 2 for pair in pairs):
             raise ConfigError("task.mirror", expected="pairs of names", got=repr(pairs))
-        return cls(
-            tuple(str(name) for name in spec.get("names", ())),
-            tuple((str(a), str(b)) for a, b in pairs),
-            float(spec.get("min_visible", 0.0003)),
-        )
+        if isinstance(visible, bool) or not isinstance(visible, int | float) or not 0 <= visible <= 1:
+            raise ConfigError("task.min_visible", expected="a share of the picture, 0 to 1", got=repr(visible))
+        return cls(tuple(names), tuple((a, b) for a, b in pairs), float(visible))
 
     def to_spec(self) -> dict[str, Json]:
         return {
@@ -177,22 +189,26 @@ class States:
         count, k = probabilities.shape
         answers = self._answers(probabilities, thresholds)
         truth = (target.values >= 0.5).astype(np.int64)
-        bins = np.minimum((probabilities * BINS).astype(np.int64), BINS - 1)
+        bins = logit_bins(probabilities)
+        equal = np.minimum((probabilities.astype(np.float64) * ECE_BINS).astype(np.int64), ECE_BINS - 1)
         histogram = np.zeros((k, 2, BINS), np.int64)
-        prob_sum = np.zeros((k, 2, BINS))
+        reliability = np.zeros((k, 2, ECE_BINS), np.int64)
+        claimed = np.zeros((k, ECE_BINS))
         told = np.zeros((k, 2, 3), np.int64)
         hidden = np.zeros((k, 2, 3), np.int64)
         column = np.broadcast_to(np.arange(k), (count, k))
         here = target.known
         np.add.at(histogram, (column[here], truth[here], bins[here]), 1)
-        np.add.at(prob_sum, (column[here], truth[here], bins[here]), probabilities[here])
+        np.add.at(reliability, (column[here], truth[here], equal[here]), 1)
+        np.add.at(claimed, (column[here], equal[here]), probabilities[here])
         np.add.at(told, (column[here], truth[here], answers[here]), 1)
         gone = here & target.hidden
         np.add.at(hidden, (column[gone], truth[gone], answers[gone]), 1)
         whole = here.all(axis=1)
         return StatesTally(
             histogram,
-            prob_sum,
+            reliability,
+            claimed,
             told,
             hidden,
             int(whole.sum()),
@@ -205,7 +221,7 @@ class States:
 
         accuracy, precision, recall, f1 take the likelier side of every known label (p >= 0.5);
         told_accuracy and coverage count `unsure` as not told. AUROC is the area by the trapezoid rule
-        over the bins (Fawcett 2006); ECE uses 15 equal-width bins (Guo et al. 2017).
+        over the bins of the logit (Fawcett 2006); ECE uses 15 equal-width bins (Guo et al. 2017).
         """
         heads = {name: _score_head(tally, k) for k, name in enumerate(self.names)}
         told = tally.told.sum(axis=0)
@@ -237,6 +253,10 @@ class States:
             cv2.putText(out, text, (step + 4, y), cv2.FONT_HERSHEY_SIMPLEX, scale, (255, 255, 255), 1, cv2.LINE_AA)
             cv2.circle(out, (step // 2 + 2, y - step // 4), step // 3, colours[reading.state], -1, cv2.LINE_AA)
         return out
+
+
+def _are_words(value: Json) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(word, str) and word.strip() for word in value)
 
 
 def parse_state(name: str, value: Json) -> float:
@@ -289,7 +309,7 @@ def _score_head(tally: StatesTally, k: int) -> dict[str, Json]:
         "recall": _ratio(tp, tp + fn),
         "f1": _ratio(2 * tp, 2 * tp + fp + fn),
         "auroc": _auroc(positives, negatives),
-        "ece": _ece(tally.histogram[k], tally.prob_sum[k]),
+        "ece": _ece(tally.reliability[k], tally.claimed[k]),
         "visible": _score_told(seen),
         "hidden": int(tally.hidden[k].sum()),
         "hidden_told": _score_told(tally.hidden[k]),
@@ -304,12 +324,16 @@ def _auroc(positives: Counts, negatives: Counts) -> float | None:
     return float((positives * (below + negatives / 2)).sum() / (p * n))
 
 
-def _ece(histogram: Counts, prob_sum: NDArray[np.float64], bins: int = 15) -> float | None:
-    total = histogram.sum()
-    if not total:
-        return None
-    owner = (np.arange(BINS) * bins) // BINS
-    count = np.bincount(owner, histogram.sum(axis=0), bins)
-    hits = np.bincount(owner, histogram[1], bins)
-    confidence = np.bincount(owner, prob_sum.sum(axis=0), bins)
-    return float(np.abs(hits - confidence).sum() / total) if count.sum() else None
+def _ece(reliability: Counts, claimed: NDArray[np.float64]) -> float | None:
+    total = reliability.sum()
+    return float(np.abs(reliability[1] - claimed).sum() / total) if total else None
+
+
+def logit_bins(probabilities: Floats) -> Counts:
+    """The histogram's bin of each probability: rises with it, and is in the upper half exactly where p >= 0.5."""
+    half = BINS // 2
+    p = probabilities.astype(np.float64)
+    with np.errstate(divide="ignore"):
+        logit = np.log(p) - np.log1p(-p)
+    steps = np.clip(np.floor(logit / REACH * half), -half, half - 1).astype(np.int64)
+    return np.where(p >= 0.5, np.maximum(steps, 0), np.minimum(steps, -1)) + half
