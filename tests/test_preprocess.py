@@ -6,6 +6,7 @@ import io
 import os
 import struct
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -472,3 +473,10 @@ def test_an_impossible_input_size_is_a_config_error() -> None:
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "GIF"])
 def test_decoded_pixels_may_be_drawn_on(kind: str) -> None:
     assert decode(encode(scene(), kind)).flags.writeable
+
+
+def test_threads_decode_at_the_same_time() -> None:
+    files = [encode(scene(), kind) for kind in ("JPEG", "PNG", "GIF", "TIFF")] * 10
+    with ThreadPoolExecutor(4) as pool:
+        shapes = {image.shape for image in pool.map(decode, files)}
+    assert shapes == {(32, 48, 3)}

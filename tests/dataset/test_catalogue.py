@@ -91,6 +91,14 @@ def test_examples_come_in_the_order_of_their_content(catalogue: Catalogue) -> No
     assert hashes == sorted(hashes)
 
 
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "images").write_text("in the way")
+    with Catalogue.open(tmp_path / "c.db", tmp_path / "images") as catalogue:
+        with pytest.raises(CatalogueError, match="images/.*room and permission to keep a picture"):
+            catalogue.add(png(1), suffix=".png", group="a", source="x")
+        assert len(catalogue) == 0
+
+
 def test_add_many_adds_all_or_none(catalogue: Catalogue) -> None:
     good = NewImage(png(1), ".png", "a", "x", labels={"lit": Said(True, 7)}, who="ada")
     with pytest.raises(ImageError):

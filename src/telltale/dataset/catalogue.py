@@ -391,19 +391,30 @@ class Catalogue:
 
 
 def _write_once(path: Path, data: bytes) -> None:
-    """Under a temporary name, renamed when whole: a file with its final name is never half written."""
+    """Under a temporary name, renamed when whole: a file with its final name is never half written.
+
+    Raises CatalogueError when the disk is full or the folder closed.
+    """
     if path.is_file() and path.stat().st_size == len(data):
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
     try:
-        with os.fdopen(handle, "wb") as out:
-            out.write(data)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+        try:
+            with os.fdopen(handle, "wb") as out:
+                out.write(data)
+            os.chmod(temporary, 0o644)
+            os.replace(temporary, path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise CatalogueError(
+            str(path),
+            expected="room and permission to keep a picture",
+            got=(error.strerror or str(error)).lower(),
+            next="check free space and permissions of the folder",
+        ) from error
 
 
 def _check_text(what: str, text: str) -> None:
