@@ -68,7 +68,7 @@ class Stream:
         self._metrics.connections += 1
         answering = asyncio.create_task(self._answer())
         try:
-            await self._send(greeting)
+            await self._socket.send_text(wire.dump(greeting))
             await self._receive()
         except WebSocketDisconnect:
             pass
@@ -86,7 +86,7 @@ class Stream:
             try:
                 frame = self._read(message)
             except TelltaleError as cause:
-                await self._refuse(cause, None)
+                await self._socket.send_text(self._refusal(cause, None))
                 continue
             seq = self._arrived if frame.seq is None else frame.seq
             self._arrived += 1
@@ -115,14 +115,14 @@ class Stream:
                 turn = Turn(self._slot)
                 try:
                     told = await self._engine.tell(turn.file)
+                    answer = wire.dump(self._message(turn.arrived, told))
                 except TelltaleError as cause:
-                    await self._refuse(cause, turn.arrived.seq)
-                except Exception:
+                    answer = self._refusal(cause, turn.arrived.seq)
+                except Exception:  # also answers that are no numbers, which JSON cannot hold
                     log.exception("a frame broke the model")
                     fault = TelltaleError("the server", got="a fault of its own", next="its log says more")
-                    await self._refuse(fault, turn.arrived.seq)
-                else:
-                    await self._send(self._message(turn.arrived, told))
+                    answer = self._refusal(fault, turn.arrived.seq)
+                await self._socket.send_text(answer)
         except (Closed, WebSocketDisconnect, RuntimeError):
             return  # the client has left; the receiving task sees it too
 
@@ -141,9 +141,6 @@ class Stream:
             return Smoothed({}, ())
         return self._smoother.update(t_s, {name: r.prob for name, r in told.result.readings.items()})
 
-    async def _refuse(self, cause: TelltaleError, seq: int | None) -> None:
+    def _refusal(self, cause: TelltaleError, seq: int | None) -> str:
         self._metrics.errors.labels(cause.code).inc()
-        await self._send(wire.error(cause, seq))
-
-    async def _send(self, message: Mapping[str, Json]) -> None:
-        await self._socket.send_text(wire.dump(message))
+        return wire.dump(wire.error(cause, seq))
