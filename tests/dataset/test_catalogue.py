@@ -94,7 +94,7 @@ def test_examples_come_in_the_order_of_their_content(catalogue: Catalogue) -> No
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "images").write_text("in the way")
     with Catalogue.open(tmp_path / "c.db", tmp_path / "images") as catalogue:
-        with pytest.raises(CatalogueError, match="images/.*room and permission to keep a picture"):
+        with pytest.raises(CatalogueError, match=r"images/.*room and permission to keep a picture"):
             catalogue.add(png(1), suffix=".png", group="a", source="x")
         assert len(catalogue) == 0
 
