@@ -7,7 +7,7 @@ const VERTEX = /* glsl */ `
 attribute vec4 colour; // rgb, glow
 attribute vec4 surface; // paint share, roughness, metalness, ambient share
 uniform sampler2D around; uniform vec3 key, keyColour, paint, rimColour, finish; uniform float levels, glowLevel;
-varying vec3 vNormal, vPlace, vShine, vGlow; varying vec4 vDiffuse; varying vec3 vKind;
+centroid varying vec3 vNormal, vPlace, vShine, vGlow, vKind; centroid varying vec4 vDiffuse;
 ${MAP}
 void main() {
   vec4 place = modelMatrix * vec4(position, 1.);
@@ -29,7 +29,7 @@ void main() {
 
 const FRAGMENT = /* glsl */ `
 uniform sampler2D around; uniform vec3 key, keyColour; uniform float exposure, levels;
-varying vec3 vNormal, vPlace, vShine, vGlow; varying vec4 vDiffuse; varying vec3 vKind;
+centroid varying vec3 vNormal, vPlace, vShine, vGlow, vKind; centroid varying vec4 vDiffuse;
 ${MAP}${TONE}
 void main() {
   if (!gl_FrontFacing) { // the inside of a sheet: lining
@@ -39,7 +39,7 @@ void main() {
   vec3 n = normalize(vNormal);
   vec3 v = normalize(cameraPosition - vPlace);
   float rough = vKind.x, coat = vKind.y, ao = vKind.z;
-  float facing = max(dot(n, v), 0.);
+  float facing = max(dot(n, v), .07); // at the very rim a reflection would sparkle
   float e = 1. - facing, edge = e * e; edge = edge * edge * e;
   vec3 r = 2. * dot(n, v) * n - v;
   vec2 at = onMap(r);
@@ -61,7 +61,7 @@ void main() {
 }`;
 
 const GLASS_VERTEX = /* glsl */ `
-varying vec3 vNormal, vPlace;
+centroid varying vec3 vNormal, vPlace;
 void main() {
   vec4 place = modelMatrix * vec4(position, 1.);
   vPlace = place.xyz;
@@ -71,7 +71,7 @@ void main() {
 
 const GLASS_FRAGMENT = /* glsl */ `
 uniform sampler2D around; uniform vec3 key, keyColour; uniform float exposure, tint;
-varying vec3 vNormal, vPlace;
+centroid varying vec3 vNormal, vPlace;
 ${MAP}${TONE}
 void main() {
   vec3 n = normalize(vNormal);

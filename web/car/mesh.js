@@ -350,7 +350,7 @@ box.most = 4;
 export function turned(profile, steps) {
   return grid(profile.length - 1, steps, (r, c) => {
     const [radius, x] = profile[Math.round(r * (profile.length - 1))];
-    const angle = c * 2 * Math.PI;
+    const angle = -c * 2 * Math.PI;
     return [x, radius * Math.cos(angle), radius * Math.sin(angle)];
   });
 }

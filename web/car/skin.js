@@ -148,7 +148,7 @@ function hood(panel) {
   const under = flip(moved(panel, (p, n) => inward(0.028)(p, n)));
   const [pad, frame] = split(under, (x, y, z) => shape.hood(x, y, z) + 0.16);
   return {
-    solid: [[made.PAINT, panel], [made.JAMB, skirt(panel, inward(0.028))], [made.JAMB, frame], [made.PAD, moved(pad, (p) => [p[0], p[1] - 0.012, p[2]])]],
+    solid: [[made.PAINT, panel], [made.JAMB, skirt(panel, inward(0.028), onOutline(shape.hood, -GAP))], [made.JAMB, frame], [made.PAD, moved(pad, (p) => [p[0], p[1] - 0.012, p[2]])]],
     glass: [],
   };
 }

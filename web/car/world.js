@@ -224,7 +224,7 @@ vec3 world(vec3 from, vec3 ray, out float floorShare) {
     #endif
     float wallAt = min(side, end);
     if (down < wallAt) {
-      float soft = .004 * down;
+      float soft = .0016 * down;
       c = floorColour * lit;
       float fade = 1. - smoothstep(8., 40., down);
       #if KIND == 2
@@ -251,7 +251,7 @@ vec3 world(vec3 from, vec3 ray, out float floorShare) {
         c *= .75 + .3 * noise(p.xz * 5.) + .2 * noise(p.xz * .8);
       #else
         c *= .92 + .1 * noise(p.xz * .5);
-        c *= 1. - .25 * max(lines(p.x / 2.4, .004, soft), lines(p.z / 2.4, .004, soft)) * fade;
+        c *= 1. - .25 * max(lines(p.x / 2.4, .002, soft), lines(p.z / 2.4, .002, soft)) * fade;
       #endif
       floorShare = 1. - smoothstep(5., 12., far);
     } else {
