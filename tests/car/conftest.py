@@ -55,7 +55,8 @@ class CarPage:
     def ids(self) -> NDArray[np.uint8]:
         """(6, H, W), upright: the parts as they are, then each in its other place."""
         shot = self.page.evaluate("car.ids()")
-        return np.array(shot["pixels"], np.uint8).reshape(6, shot["height"], shot["width"])[:, ::-1]
+        pixels = np.frombuffer(base64.b64decode(shot["pixels"]), np.uint8)
+        return pixels.reshape(6, shot["height"], shot["width"])[:, ::-1]
 
 
 @pytest.fixture(scope="session")
@@ -84,7 +85,9 @@ OpenCar = Callable[..., CarPage]
 def open_car(chromium: Browser, pages: PageServer) -> OpenCar:
     """Opens the page with parameters and waits until it is ready; `reduced` asks for less motion."""
 
-    def opened(params: dict[str, str] | None = None, *, reduced: bool = False, window: tuple[int, int] = (640, 480)) -> CarPage:
+    def opened(
+        params: dict[str, str] | None = None, *, reduced: bool = False, window: tuple[int, int] = (640, 480)
+    ) -> CarPage:
         page = chromium.new_page(
             viewport={"width": window[0], "height": window[1]}, reduced_motion="reduce" if reduced else "no-preference"
         )

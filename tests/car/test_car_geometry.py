@@ -126,9 +126,10 @@ def test_visibility_agrees_with_the_pixels_that_change(still: CarPage) -> None:
                 assert told[name] > 400, (azimuth, name)
 
 
-def test_visibility_grows_with_the_canvas(still: CarPage) -> None:
+def test_visibility_grows_as_the_camera_comes_near(still: CarPage) -> None:
     pose(still, 60, 15, set(), distance=5)
     near = visibility(still)["front_left"]
     pose(still, 60, 15, set(), distance=10)
     far = visibility(still)["front_left"]
-    assert near == pytest.approx(4 * far, rel=0.35)
+    # Twice as near is four times the area, and a little more for the side that faces the camera.
+    assert 4 * far < near < 7 * far

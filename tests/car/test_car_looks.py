@@ -24,7 +24,8 @@ SMALL = {"width": "320", "height": "240", "ui": "0", "anim": "0"}
 @pytest.fixture
 def plain(still: CarPage) -> CarPage:
     still.run(
-        "car.set({front_left: false, front_right: false, rear_left: false, rear_right: false, hood: false}, {animate: false})"
+        "car.set({front_left: false, front_right: false, rear_left: false, rear_right: false, hood: false},"
+        " {animate: false})"
     )
     still.run(f"car.look({PLAIN})")
     still.run("car.camera({azimuth: 40, elevation: 20, distance: 6.5})")
@@ -55,7 +56,7 @@ def test_every_field_of_a_look_changes_the_picture(plain: CarPage, look: str) ->
 
 
 def test_no_background_light_or_hour_hides_the_car(plain: CarPage) -> None:
-    """In every place, under every light, day and night, a silver car differs from its surroundings and is not burnt out."""
+    """Every place, light and time of day gives a picture with contrast, neither black nor burnt out."""
     names = plain.page.evaluate("import('./look.js').then((m) => [m.BACKGROUNDS, m.LIGHTS])")
     backgrounds, lights = names
     for n, background in enumerate(backgrounds):
@@ -82,7 +83,15 @@ def test_the_same_seed_gives_the_same_pixels_and_another_seed_others(open_car: O
 
 def test_the_address_sets_look_camera_state_and_size(open_car: OpenCar) -> None:
     car = open_car(
-        {**SMALL, "seed": "7", "paint": "yellow", "light": "rim", "time": "6.5", "camera": "200,30,5", "open": "hood,rear_left"}
+        {
+            **SMALL,
+            "seed": "7",
+            "paint": "yellow",
+            "light": "rim",
+            "time": "6.5",
+            "camera": "200,30,5",
+            "open": "hood,rear_left",
+        }
     )
     look = car.run("car.look()")
     assert isinstance(look, dict)

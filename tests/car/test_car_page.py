@@ -52,7 +52,8 @@ def test_a_button_opens_its_part_in_the_state_the_attributes_and_the_picture(shu
 
 def test_a_press_is_animated_and_settles_within_a_second(shut: CarPage) -> None:
     seen = shut.run(
-        """(() => { const begun = performance.now(); const promise = car.set({hood: true}); const moving = !car.settled();
+        """(() => { const begun = performance.now(); const promise = car.set({hood: true});
+            const moving = !car.settled();
             return promise.then(() => ({moving, ms: performance.now() - begun, settled: car.settled()})); })()"""
     )
     assert isinstance(seen, dict)
@@ -91,7 +92,7 @@ def test_the_wheel_zooms_within_limits(shut: CarPage) -> None:
     shut.page.mouse.move(420, 200)
     shut.page.mouse.wheel(0, -300)
     shut.page.wait_for_function("car.camera().distance < 6.45")
-    for _ in range(40):
+    for _ in range(4):
         shut.page.mouse.wheel(0, -1200)
     shut.page.wait_for_function("Math.abs(car.camera().distance - 3) < 0.01")
 

@@ -216,6 +216,12 @@ function panel(car, api) {
   };
 }
 
+function base64(bytes) {
+  let text = "";
+  for (const byte of bytes) text += String.fromCharCode(byte);
+  return btoa(text);
+}
+
 function widget() {
   if (settings.widget === null) return;
   const script = document.createElement("script");
@@ -256,10 +262,10 @@ function start() {
     settled: () => car.settled(),
     whenSettled: () => car.whenSettled(),
     visibility: () => view.visibility(),
-    /** For tests: the small pictures the visibility is counted from. */
+    /** The small pictures the visibility is counted from, for tests and the curious; pixels as base64. */
     ids: () => {
       const { width, height, pixels } = view.visible.draw(view.openness);
-      return { width, height, pixels: Array.from(pixels) };
+      return { width, height, pixels: base64(pixels) };
     },
   };
   showLook = panel(car, api);

@@ -50,6 +50,7 @@ export class View {
     this.shadowStale = true;
     /** How far each part is open, 0 to 1. @type {Record<string, number>} */
     this.openness = Object.fromEntries(PARTS.map((name) => [name, 0]));
+    this.car.pose(this.openness);
     this.aim({ azimuth: 38, elevation: 16, distance: 7.4 });
     this.dress(DEFAULT_LOOK);
   }
