@@ -126,3 +126,19 @@ def test_a_folder_of_pictures_is_imported_listed_drawn_and_saved(telltale: Tellt
     assert drawn is not None
     assert telltale("label", "save", tmp_path / "out", "--format", "csv", "-p", project).returncode == 0
     assert (tmp_path / "out").is_dir()
+
+
+def test_a_damaged_catalogue_is_named_and_restored_from_its_backup(telltale: Telltale, tmp_path: Path) -> None:
+    telltale("init", tmp_path, "-n", "hood")
+    project = Project.open(tmp_path)
+    for level in (0, 128, 255):
+        with Catalogue.open(project.catalogue_path, project.images) as catalogue:
+            picture = cv2.imencode(".png", np.full((8, 8, 3), level, np.uint8))[1].tobytes()
+            catalogue.add(picture, suffix=".png", group=f"g{level}", source="test")
+    assert "healthy" in telltale("label", "restore", "-p", tmp_path).stdout
+    project.catalogue_path.write_bytes(b"nothing like a database" * 500)
+    broken = telltale("label", "list", "-p", tmp_path)
+    assert broken.returncode == 1
+    assert "catalogue.db" in broken.stderr
+    assert "restored" in telltale("label", "restore", "-p", tmp_path).stdout
+    assert "2 pictures" in telltale("label", "list", "-p", tmp_path).stdout

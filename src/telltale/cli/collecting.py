@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from telltale.cli.options import ProjectOption, name_value, one_of, open_project, out
+from telltale.cli.options import ProjectOption, one_of, open_project, out
 from telltale.errors import ConfigError
 from telltale.progress import progress
 from telltale.project import Project
-from telltale.tasks.task import Json
 
 if TYPE_CHECKING:
     from telltale.dataset.catalogue import Catalogue
@@ -79,6 +78,7 @@ def collect_from_folder(
         _audit(folder, sheet)
         return
     from telltale.dataset.catalogue import Catalogue
+    from telltale.dataset.formats import parse_map
     from telltale.dataset.interchange import import_folder
 
     opened = open_project(project)
@@ -89,7 +89,7 @@ def collect_from_folder(
                 catalogue,
                 format=one_of(format, ("auto", "json", "csv", "imagefolder"), "--format"),
                 group_by=group_by,
-                class_map=dict(_class(text) for text in map or []) or None,
+                class_map=parse_map(",".join(map)) if map else None,
                 task=opened.config.make_task(),
                 replace_labels=replace,
                 progress=step,
@@ -97,14 +97,6 @@ def collect_from_folder(
         for line in report.lines():
             out.print(line, markup=False)
         _join_near_duplicates(catalogue, opened)
-
-
-def _class(text: str) -> tuple[str, dict[str, Json]]:
-    folder, said = name_value(text, "--map")
-    name, colon, state = said.partition(":")
-    if not (name and colon and state):
-        raise ConfigError("--map", expected="FOLDER=NAME:STATE, e.g. not_empty=occupied:on", got=repr(text))
-    return folder, {name: state}
 
 
 def _join_near_duplicates(catalogue: Catalogue, project: Project) -> None:

@@ -139,6 +139,23 @@ def save_labels(
         out.print(f"left out: {skipped.file}: {skipped.reason}", markup=False)
 
 
+@app.command("restore")
+def restore_catalogue(project: ProjectOption = Path(".")) -> None:
+    """Go back to the newest healthy backup of a damaged catalogue; the damaged file is kept beside it."""
+    from telltale.dataset.store import restore
+
+    opened = open_project(project)
+    try:
+        with Catalogue.open(opened.catalogue_path, opened.images) as catalogue:
+            catalogue.data_hash()
+    except CatalogueError:
+        used, damaged = restore(opened.catalogue_path)
+    else:
+        out.print("the catalogue is healthy: nothing to restore")
+        return
+    out.print(f"restored {used}" + (f"; the damaged file is {damaged}" if damaged else ""), markup=False)
+
+
 def _find(catalogue: Catalogue, image: str) -> Example:
     """By number, by the start of the SHA-256, or by path. Raises CatalogueError when that is not exactly one."""
     path = Path(image).resolve()
