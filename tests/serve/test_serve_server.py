@@ -8,6 +8,7 @@ import socket
 import ssl
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ import httpx
 import pytest
 
 from telltale.bundle.predictor import Predictor
-from telltale.errors import ImageError, ServeError
+from telltale.errors import ConfigError, ImageError, ServeError
 from telltale.serve import tls
 from telltale.serve.client import Server, describe, find_pictures, send
 from telltale.serve.origins import may_connect
@@ -223,3 +224,18 @@ def test_only_a_loopback_server_is_open_to_all_pages_by_itself() -> None:
         assert is_loopback(host) is alone
         assert ServeSettings().origins(host) == (("*",) if alone else ())
         assert ServeSettings(allow_origins=("https://a",)).origins(host) == ("https://a",)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: ServeSettings(average_s=-1.0),
+        lambda: ServeSettings(dwell_s=float("nan")),
+        lambda: ServeSettings(allow_origins=("shop.example",)),
+        lambda: ServeSettings(allow_origins=("https://shop.example/page",)),
+        lambda: ServeSettings(allow_origins=("",)),
+    ],
+)
+def test_settings_that_cannot_be_meant_are_refused(make: Callable[[], ServeSettings]) -> None:
+    with pytest.raises(ConfigError, match="expected"):
+        make()

@@ -63,7 +63,7 @@ def create_app(model: Model, *, pages: bool = True, settings: ServeSettings | No
     mount_bundle(app, model)
     if pages:
         mount_pages(app, model.spec)
-    allowed = settings.allow_origins or ()
+    allowed = [origin.rstrip("/") for origin in settings.allow_origins or ()]
     app.add_middleware(
         CORSMiddleware,
         allow_origins=allowed,

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 import os
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
+from telltale.errors import ConfigError
 from telltale.preprocess import MAX_PIXELS
 
 ANY_ORIGIN = "*"
@@ -27,6 +30,17 @@ class ServeSettings:
     dwell_s: float | None = None
     workers: int | None = None
     allow_origins: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        """Raises ConfigError on what cannot be meant."""
+        for name, value in (("average-s", self.average_s), ("dwell-s", self.dwell_s)):
+            if value is not None and not (math.isfinite(value) and value >= 0):
+                raise ConfigError(f"--{name}", expected="seconds from 0 up", got=str(value))
+        for origin in self.allow_origins or ():
+            parts = urlsplit(origin)
+            plain = parts.scheme in ("http", "https") and parts.netloc and not parts.path.strip("/")
+            if not (origin in (ANY_ORIGIN, "null") or plain):
+                raise ConfigError("--allow-origin", expected="https://host[:port] or *", got=repr(origin))
 
     def worker_count(self) -> int:
         return self.workers or os.cpu_count() or 1
