@@ -232,7 +232,7 @@ def _advice(path: Path) -> str:
     copy = healthy_backup(path)
     if copy is None:
         return "there is no backup yet; the pictures themselves are untouched"
-    return f"nothing was changed; move it aside with its -wal and -shm, and copy {copy} to its place"
+    return f"nothing was changed; `telltale label restore` goes back to {copy}"
 
 
 def _permission(path: Path) -> str:
