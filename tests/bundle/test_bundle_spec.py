@@ -20,6 +20,7 @@ from telltale.tasks.states import States
 from tiny_bundle import tiny_model, tiny_spec
 
 WORDS = st.text(min_size=1, max_size=12)
+NAMES = WORDS.filter(str.strip)
 SHARES = st.floats(0, 1)
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
 JSON = st.recursive(
@@ -38,7 +39,7 @@ def thresholds(draw: st.DrawFn) -> Threshold:
 
 @st.composite
 def specs(draw: st.DrawFn) -> BundleSpec:
-    names = draw(st.lists(WORDS, min_size=1, max_size=4, unique=True))
+    names = draw(st.lists(NAMES, min_size=1, max_size=4, unique=True))
     return BundleSpec(
         name=draw(WORDS),
         created=draw(WORDS),
@@ -188,3 +189,9 @@ def test_the_card_tells_numbers_thresholds_and_leaks() -> None:
     assert "It told 91 % of the answers." in card
     assert "| left | 0.9100 |  |  |  |  |  |" in card
     assert "value: 0.9877" in card.split("---")[1]
+
+
+def test_a_name_with_a_bar_or_a_line_break_stays_one_cell() -> None:
+    card = model_card(tiny_spec(("a|b", "c\nd")))
+    assert "| a\\|b | 0.300 |" in card
+    assert "| c d | 0.300 |" in card

@@ -112,7 +112,7 @@ class Bundle:
         models = {name: self.read(name) for name in spec.files if name.endswith(".onnx") and name not in added}
         new = _stamped(spec, {**(models if stale else {}), **added})
         if CARD in spec.files and CARD not in new:
-            new[CARD] = model_card(spec).encode()
+            new[CARD] = model_card(spec).encode("utf-8", "replace")
         spec = _with_hashes(spec, new)
         try:
             durable.change(self.path, {**new, SPEC: spec.to_json().encode()}, last=SPEC)
@@ -163,7 +163,7 @@ def write_bundle(path: str | PathLike[str], spec: BundleSpec, files: Mapping[str
     """
     folder = Path(path)
     check_place(folder)
-    data = {CARD: model_card(spec).encode(), **_stamped(spec, _read_all(files))}
+    data = {CARD: model_card(spec).encode("utf-8", "replace"), **_stamped(spec, _read_all(files))}
     spec = _with_hashes(BundleSpec.make({**dict(spec), "files": {}}, folder.name), data)
     contents = {**data, SPEC: spec.to_json().encode()}
     try:

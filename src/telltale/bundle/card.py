@@ -190,4 +190,9 @@ def _limits(spec: BundleSpec) -> str:
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    return "\n".join(lines + ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows])
+    return "\n".join(lines + ["| " + " | ".join(_cell(cell) for cell in row) + " |" for row in rows])
+
+
+def _cell(text: str) -> str:
+    """On one line, with no end of a cell inside."""
+    return " ".join(text.replace("|", "\\|").split())
