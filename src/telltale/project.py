@@ -57,10 +57,13 @@ class Augment(Section):
 
 
 class Train(Section):
-    """How to train. Stops at `epochs` or `minutes`, whichever comes first; the schedule fits both."""
+    """How to train. Stops at `epochs` or `minutes`, whichever comes first; the schedule fits both.
+
+    Without `epochs`: 100 of them, or as many as fit into `minutes`.
+    """
 
     backbone: str = "nano"
-    epochs: int = Field(60, ge=1)
+    epochs: int | None = Field(None, ge=1)
     minutes: float | None = Field(None, gt=0)
     batch: int = Field(64, ge=1)
     learning_rate: float = Field(2e-3, gt=0)
@@ -71,7 +74,7 @@ class Train(Section):
     watch: float = Field(0.1, ge=0, lt=0.5, description="share of the training groups kept to watch for over-fitting")
     seed: int = 0
     hidden: Literal["unsure", "skip", "label"] = Field(
-        "unsure", description="what to teach where a label is known but its part cannot be seen: 0.5, nothing, the label"
+        "unsure", description="teach a known label whose part cannot be seen as 0.5, not at all, or as it is"
     )
     threads: int | None = Field(None, ge=1)
     precision: Literal["auto", "32-true", "bf16-mixed"] = Field(
@@ -79,6 +82,11 @@ class Train(Section):
     )
     save_every_s: float = Field(10.0, ge=0, description="seconds between checkpoints; a kill loses at most this much")
     augment: Augment = Augment()
+
+    @property
+    def rounds(self) -> int:
+        """The number of epochs at which a run ends, if nothing else ends it."""
+        return self.epochs or (100 if self.minutes is None else 1_000_000)
 
 
 class Unsure(Section):

@@ -59,8 +59,8 @@ seed = {config.split.seed}
 
 [train]
 backbone = {_quote(config.train.backbone)}  # pico, nano, tiny or small
-epochs = {config.train.epochs}
-# minutes = 5                   # stop after this long instead; the schedule fits
+# epochs = {config.train.rounds}                  # how often to see every picture; the schedule fits
+# minutes = 5                   # or stop after this long
 
 [train.augment]
 flip = {str(config.train.augment.flip).lower()}                     # needs task.mirror wherever left and right matter

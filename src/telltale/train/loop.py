@@ -89,7 +89,7 @@ class Loop:
         self.batch = max(1, settings.batch // fabric.world_size)
         rows = len(arrays.train) // fabric.world_size
         self.batches = max(1, rows // self.batch)
-        self.schedule = Schedule(settings, settings.epochs * self.batches)
+        self.schedule = Schedule(settings, settings.rounds * self.batches)
         self.position = Position()
         self.history: list[Row] = []
         self._saved_s = time.monotonic()
@@ -127,7 +127,7 @@ class Loop:
     def _over(self) -> bool:
         at = self.position
         tired = 0 < self.settings.patience <= at.stale
-        return at.epoch >= self.settings.epochs or tired or self._agreed(self._done() >= 1)
+        return at.epoch >= self.settings.rounds or tired or self._agreed(self._done() >= 1)
 
     def _done(self) -> float:
         return self.schedule.done(self.position.step, self.position.elapsed_s)
@@ -151,7 +151,7 @@ class Loop:
             if self._agreed(self._stop.is_set()):
                 self._save(LAST)
                 raise Interrupted(
-                    f"stopped after {at.step} of {self.schedule.steps} steps; all saved", next=self.how_to_go_on
+                    f"stopped after {at.step} steps, {self._done():.0%} of the run; all saved", next=self.how_to_go_on
                 )
             if self._agreed(self._done() >= 1):
                 break

@@ -29,7 +29,7 @@ from telltale.tasks import Task, stack_targets
 from telltale.train.arrays import Arrays, check_labels, check_mirror, pick_side, pick_watch
 from telltale.train.augment import augment, draw_moves
 from telltale.train.cache import Source, open_cache
-from telltale.train.device import make_fabric
+from telltale.train.device import make_fabric, pick_threads
 from telltale.train.journal import Row
 from telltale.train.loop import Loop
 
@@ -102,6 +102,10 @@ def run(
         raise Interrupted("stopped while reading the pictures", next="run it again; nothing is lost") from stop
     torch.manual_seed(chosen.seed)
     network = build(chosen.backbone, task, project.config.input.height, project.config.input.width)
+    if chosen.threads is None and fabric.device.type == "cpu":
+        # Kept in the run's config: another number of threads adds up in another order.
+        chosen = chosen.model_copy(update={"threads": pick_threads(network, chosen.batch, fabric)})
+        torch.set_num_threads(chosen.threads or 1)
     config = RunConfig(
         name=run_dir.name,
         task=task.to_spec(),
@@ -122,7 +126,7 @@ def run(
         run_dir.mkdir(parents=True, exist_ok=True)
         write_config(run_dir, config)
         write_sheet(run_dir / SHEET, arrays, chosen)
-    total = chosen.epochs * max(1, len(arrays.train) // chosen.batch)
+    total = chosen.rounds * max(1, len(arrays.train) // chosen.batch)
     start_s = time.monotonic()
     with steps(f"train {run_dir.name}", None if chosen.minutes else total, "steps") as progress:
         loop = Loop(
