@@ -224,6 +224,9 @@ class Loop:
             row[f"{name}/train_loss"] = total / max(1.0, count)
         if len(self.arrays.watch):
             row |= self.watch()
+        if self.fabric.world_size > 1:
+            # Running statistics differ from process to process: the first one's, which are kept, decide.
+            row = self.fabric.broadcast(row)
         self.history.append(row)
         at.epoch, at.batch, at.loss_sum, at.loss_count = at.epoch + 1, 0, [], []
         # Without watched groups the newest is the best.

@@ -86,7 +86,6 @@ def run(
     Raises TrainError, LeakError (unless allow_leak), CatalogueError, ImageError, ConfigError; Interrupted after Ctrl-C.
     """
     run_dir = _resumed(project, name) if resume else _fresh(project, name)
-    how = f"`telltale train --resume --name {run_dir.name}` goes on"
     begun = read_config(run_dir) if resume else None
     chosen = begun.train if begun else settings or project.config.train
     if chosen.backbone not in BACKBONES:
@@ -96,6 +95,9 @@ def run(
         examples, leaked = _examples(catalogue, project, allow_leak)
         data_hash = catalogue.data_hash()
     fabric = make_fabric(chosen)
+    # Under torchrun the first process names the run.
+    run_dir = fabric.broadcast(run_dir)
+    how = f"`telltale train --resume --name {run_dir.name}` goes on"
     try:
         arrays, parts, notes = load_arrays(project, task, examples, chosen, steps)
     except KeyboardInterrupt as stop:
@@ -176,7 +178,7 @@ def _fresh(project: Project, name: str | None) -> Path:
     if not NAME.fullmatch(name):
         raise ConfigError("the run's name", expected="letters, digits, '.', '_' and '-'", got=repr(name))
     run_dir = project.runs / name
-    if run_dir.exists():
+    if run_dir.exists() and os.environ.get("RANK", "0") == "0":
         raise TrainError(
             f"run {name!r} is there already", next=f"--resume goes on with it; another --name, or delete {run_dir}"
         )
