@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from tests.car.conftest import CarPage
+    from car.conftest import CarPage
 else:
     CarPage = Any
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 if TYPE_CHECKING:
-    from tests.car.conftest import CarPage, OpenCar
+    from car.conftest import CarPage, OpenCar
 else:
     CarPage = OpenCar = Any
 
