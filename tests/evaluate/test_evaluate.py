@@ -15,6 +15,7 @@ import pytest
 from evaluation_scenes import Scene
 from telltale.bundle.bundle import Bundle
 from telltale.bundle.predictor import Predictor
+from telltale.dataset import Example
 from telltale.errors import BundleError, CatalogueError, ConfigError, Interrupted
 from telltale.evaluate import (
     evaluate,
@@ -147,6 +148,24 @@ def test_rescoring_without_an_evaluation_says_what_to_run(scene: Scene) -> None:
         rescore(scene.bundle)
     with pytest.raises(BundleError, match="calibration"):
         tune_for_cost(scene.bundle, cost_fp=1, cost_fn=1, cost_unsure=1)
+
+
+def test_a_promise_that_the_test_pictures_break_is_said_first(scene: Scene) -> None:
+    """Calibrated on clear pictures, tested on wrong labels: the promise does not carry over."""
+    clear = [
+        replace(e, labels={n: Label(p >= 0.5) for n, p in probabilities.items()})
+        for e, probabilities in _told(scene, [*scene.calibration, *scene.test])
+    ]
+    bundle = tune(scene.bundle, clear, Unsure(error=0.05))
+    assert bundle.spec.unsure.notes["left"].startswith("Guaranteed")
+    flipped = [replace(e, labels={n: Label(not label.value) for n, label in e.labels.items()}) for e in clear]
+    evaluation = evaluate(bundle, flipped, replicates=FAST)
+    assert "at most 5 % was promised" in evaluation.warnings[0]
+
+
+def _told(scene: Scene, examples: list[Example]) -> list[tuple[Example, dict[str, float]]]:
+    predictor = Predictor.open(scene.bundle.path)
+    return [(e, {n: r.prob for n, r in predictor.tell(e.path).readings.items()}) for e in examples]
 
 
 # --- bad input

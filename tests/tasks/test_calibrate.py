@@ -288,3 +288,17 @@ def test_levels_outside_their_range_are_refused() -> None:
         tune_one(np.full(3, 0.9), truth, error=0.7)
     with pytest.raises(ConfigError, match="group"):
         tune_one(np.full(3, 0.9), truth, unit="group")
+
+
+def test_a_promise_for_frames_says_what_it_would_be_for_new_groups() -> None:
+    truth = np.arange(600) % 2 == 1
+    note = tune_one(np.where(truth, 0.99, 0.01), truth, groups=[str(i // 60) for i in range(600)]).note
+    assert note.startswith("Guaranteed")
+    assert "For new groups" in note
+    assert "10 groups" in note
+
+
+def test_where_nothing_is_told_the_note_says_so() -> None:
+    truth = np.arange(6) % 2 == 1
+    note = tune_one(np.where(truth, 0.6, 0.4), truth).note
+    assert "nothing is told" in note

@@ -42,7 +42,7 @@ OTHERS = ("f1", "auroc", "ece")
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """A metric with its 95 % interval; None where there were no cases."""
+    """A metric with its 95 % interval; None where there were no cases, or nothing to tell an interval from."""
 
     value: float | None
     low: float | None = None
@@ -163,6 +163,8 @@ def _share(value: float, count: int, drawn: NDArray[np.float64]) -> Measure:
 
 
 def _percentile(value: float, drawn: NDArray[np.float64]) -> Measure:
+    if float(np.ptp(drawn)) < 1e-9:
+        return Measure(value)  # resampling changed nothing, which says nothing of other groups
     side = (1.0 - LEVEL) / 2.0
     low, high = np.quantile(drawn - drawn.mean() + value, [side, 1.0 - side])
     return Measure(value, float(min(max(low, 0.0), value)), float(max(min(high, 1.0), value)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,7 @@ from telltale.evaluate.gallery import Shot
 from telltale.evaluate.predict import Skipped
 from telltale.evaluate.table import Table
 from telltale.tasks import Target, Task, Threshold
+from telltale.tasks.calibrate import percent
 from telltale.tasks.task import Json
 
 Combination = tuple[int, ...]
@@ -171,6 +172,7 @@ def assess(
 
     whole = counted(scored, groups)
     overall, heads = measure(task, whole, replicates=replicates, seed=seed)
+    warnings = (*_broken(heads, guarantees or {}, level), *warnings)
     combos = rows_of(scored.target)
     seen = None if trained is None else frozenset(trained)
     parts = []
@@ -229,6 +231,21 @@ def _by_combination(
         for combo, at in rows.items()
     ]
     return tuple(sorted(out, key=lambda c: (-c.wrong / max(c.told, 1), c.told / max(c.answers, 1), c.on)))
+
+
+def _broken(
+    heads: Mapping[str, Mapping[str, Measure]], guarantees: Mapping[str, str], level: float | None
+) -> Iterator[str]:
+    """Names that are told wrongly more often than was promised, beyond chance."""
+    for name, head in heads.items():
+        found = head["told_accuracy"]
+        if level is None or found.value is None or found.high is None:
+            continue
+        if guarantees.get(name, "").startswith("Guaranteed") and found.high < 1.0 - level:
+            yield (
+                f"{name}: {share(1.0 - found.value)} of the told answers were wrong, where at most {percent(level)} "
+                "was promised. The test pictures are not like the calibration pictures: calibrate on more groups."
+            )
 
 
 def _warnings(task: Task, scored: Table, trained_groups: frozenset[str], skipped: Sequence[Skipped]) -> tuple[str, ...]:

@@ -139,7 +139,7 @@ def overlay(picture: Image, cam: NDArray[np.float32], strongest: float) -> Image
     strength = np.clip(strength, -1.0, 1.0)[..., None]
     grey = picture.astype(np.float64).mean(axis=2, keepdims=True) * 0.75 + 40.0
     colour = np.where(strength >= 0, FOR_ON, FOR_OFF)
-    weight = 0.65 * np.abs(strength) ** 0.8
+    weight = 0.7 * np.abs(strength) ** 1.3
     return np.asarray(np.clip(grey * (1 - weight) + colour * weight, 0, 255), np.uint8)
 
 

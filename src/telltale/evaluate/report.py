@@ -280,9 +280,15 @@ def _shot(shot: Shot) -> str:
     )
     return (
         f'<figure class="shot"><div class="pair">{images}</div><figcaption><b>{escape(shot.name)}</b> '
-        f'<span class="{"good" if right else "bad"}">{escape(words)}</span><br><small>{escape(shot.file)} · '
-        f"{escape(shot.group)}</small></figcaption></figure>"
+        f'<span class="{"good" if right else "bad"}">{escape(words)}</span><br>'
+        f'<small title="{escape(shot.file, quote=True)}">{escape(_short(shot.file))} · {escape(_short(shot.group))}'
+        "</small></figcaption></figure>"
     )
+
+
+def _short(name: str) -> str:
+    """The ends of a long name: the catalogue calls files by their hash."""
+    return name if len(name) <= 30 else f"{name[:12]}…{name[-10:]}"
 
 
 def _combinations(evaluation: Evaluation) -> str:

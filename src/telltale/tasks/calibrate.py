@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -363,22 +363,16 @@ def _correlation(wrong: Bools, clusters: NDArray[np.int64]) -> float | None:
 
 def _with_groups(tuned: Tuned, head: _Head, confidence: float) -> Tuned:
     assert head.clusters is not None
+    groups = len(np.unique(head.clusters))
     effect = head.design_effect(told_by(head.p, tuned.threshold))
-    return Tuned(
-        threshold=tuned.threshold,
-        known=tuned.known,
-        told=tuned.told,
-        wrong=tuned.wrong,
-        told_on=tuned.told_on,
-        wrong_on=tuned.wrong_on,
-        coverage=tuned.coverage,
-        bound=tuned.bound,
-        guaranteed=tuned.guaranteed,
-        note=tuned.note,
-        groups=len(np.unique(head.clusters)),
-        design_effect=effect,
-        group_bound=upper_bound(tuned.wrong / effect, tuned.told / effect, confidence),
-    )
+    bound = upper_bound(tuned.wrong / effect, tuned.told / effect, confidence)
+    note = tuned.note
+    if tuned.told and bound > 1.05 * tuned.bound:
+        note += (
+            f" For new groups, pictures of one group counted as alike ({groups} groups), "
+            f"the bound is {percent(bound)} rather than {percent(tuned.bound)}."
+        )
+    return replace(tuned, note=note, groups=groups, design_effect=effect, group_bound=bound)
 
 
 # --- words -----------------------------------------------------------------------------------------------------------
@@ -409,10 +403,15 @@ def _note(head: _Head, threshold: Threshold, error: float, confidence: float, un
     elif unit == "group" and len(head.p) / head.design_effect(np.ones(len(head.p), np.bool_)) < least:
         why = f"the pictures of a group are too alike and the groups too few to count as the {least} it takes"
     elif not told.any():
-        why = "even the surest answers are wrong too often, so nothing is told"
+        why = "even the surest answers are wrong too often"
     else:
         why = "too many of the surest answers are wrong to show it"
-    level = "" if not told.any() else f"; told where errors here and the model's own doubt stay under {percent(error)}"
+    doubts = "errors here and the model's own doubt"
+    level = (
+        f"; told where {doubts} stay under {percent(error)}"
+        if told.any()
+        else f"; nothing is told, for {doubts} do not stay under {percent(error)}"
+    )
     return f"Not guaranteed ({asked}): {why}{level}; {seen}.{_one_sided(head, threshold, error)}"
 
 
