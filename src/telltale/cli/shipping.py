@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from telltale.cli.options import ProjectOption, one_of, open_project, out
-from telltale.dataset.catalogue import Catalogue
+from telltale.dataset.catalogue import Catalogue, Example
 from telltale.errors import CatalogueError, ConfigError, TrainError
 from telltale.progress import progress
 from telltale.project import Project, Unsure, validate
+from telltale.tasks import Threshold
 
 if TYPE_CHECKING:
     from telltale.bundle.bundle import Bundle
+    from telltale.bundle.predictor import VariantName
     from telltale.evaluate import Evaluation
 
 BundleArgument = Annotated[Path, typer.Argument(help="A NAME.telltale folder.")]
@@ -50,13 +53,16 @@ def export_and_tune(
     project: Project, run_dir: Path, to: Path | None = None, int8: str = "auto", golden: str = "pictures"
 ) -> Bundle:
     """The bundle of a run, its thresholds tuned after quantisation. Raises ParityError, BundleError, ConfigError."""
-    from telltale.evaluate import tune
-    from telltale.export.export import export_run
+    from telltale.export.export import count_steps, export_run
     from telltale.export.judge import Options
 
     with Catalogue.open(project.catalogue_path, project.images, readonly=True) as catalogue:
         training, calibration = catalogue.examples("train"), catalogue.examples("calibration")
-    with progress("export", None, "steps") as step:
+    options = Options(
+        int8=one_of(int8, ("auto", "always", "never"), "--int8"),
+        golden=one_of(golden, ("pictures", "synthetic"), "--golden"),
+    )
+    with progress("export", count_steps(training, calibration, options), "steps") as step:
         bundle = export_run(
             run_dir,
             to or project.root / f"{project.config.name}.telltale",
@@ -65,17 +71,34 @@ def export_and_tune(
             calibration=[e for e in calibration if e.labels],
             smoothing=project.config.smooth,
             unsure=project.config.unsure,
-            options=Options(
-                int8=one_of(int8, ("auto", "always", "never"), "--int8"),
-                golden=one_of(golden, ("pictures", "synthetic"), "--golden"),
-            ),
+            options=options,
             progress=step,
         )
     if not calibration:
         out.print("note: no calibration split: every threshold is 0.5 and nothing is guaranteed")
         return bundle
-    with progress("thresholds", len(calibration)) as step:
-        return with_card(tune(bundle, calibration, project.config.unsure, progress=step))
+    return tune_variants(bundle, calibration, project.config.unsure)
+
+
+def tune_variants(bundle: Bundle, calibration: Sequence[Example], unsure: Unsure) -> Bundle:
+    """Thresholds that hold for every variant in the bundle: of each name the lowest low and the highest high.
+
+    A browser may run the float model where the server runs int8; one set of thresholds must serve both.
+    """
+    from telltale.bundle.predictor import FILES
+    from telltale.evaluate import tune
+
+    found: list[Mapping[str, Threshold]] = []
+    variants: list[VariantName] = ["int8", "float"]  # float last: its table of probabilities stays in the bundle
+    for variant in variants:
+        if FILES[variant] in bundle.spec.files:
+            with progress(f"thresholds of {variant}", len(calibration)) as step:
+                bundle = tune(bundle, calibration, unsure, variant=variant, progress=step)
+            found.append(bundle.spec.thresholds)
+    if len(found) == 1:
+        return bundle
+    widest = {name: Threshold(min(f[name].low for f in found), max(f[name].high for f in found)) for name in found[0]}
+    return bundle.update(thresholds=widest)
 
 
 def find_run(project: Project, name: str | None) -> Path:
@@ -86,14 +109,6 @@ def find_run(project: Project, name: str | None) -> Path:
         there = ", ".join(path.parent.name for path in runs) or "none"
         raise TrainError(f"run {name or ''}".strip(), expected="a trained run", got=there, next="`telltale train`")
     return found[-1]
-
-
-def with_card(bundle: Bundle) -> Bundle:
-    """The bundle, its model card saying what bundle.json says now."""
-    from telltale.bundle.card import model_card
-    from telltale.bundle.spec import CARD
-
-    return bundle.update(files={CARD: model_card(bundle.spec).encode()})
 
 
 def evaluate(
@@ -135,7 +150,7 @@ def evaluate_and_keep(
             variant=one_of(variant, ("auto", "float", "int8"), "--variant"),
             progress=step,
         )
-    return evaluation, with_card(keep(bundle, evaluation))
+    return evaluation, keep(bundle, evaluation)
 
 
 def _print_evaluation(evaluation: Evaluation) -> None:
@@ -203,11 +218,10 @@ def _score_again(bundle: Bundle) -> None:
     from telltale.evaluate.run import TABLE
 
     if TABLE not in bundle.spec.files:
-        with_card(bundle)
         out.print("not evaluated yet: run `telltale evaluate`")
         return
     evaluation = rescore(bundle)
-    with_card(keep(bundle, evaluation))
+    keep(bundle, evaluation)
     _print_evaluation(evaluation)
 
 
