@@ -1979,10 +1979,7 @@
         error: mine((error) => this.#fail(error)),
       };
       if (this.#local) {
-        const bundle = this.getAttribute("bundle");
-        if (!bundle) {
-          throw new WidgetError("bundle", 'mode="local"', { expected: 'bundle="address of a .telltale folder"', got: "none" });
-        }
+        const bundle = this.getAttribute("bundle") ?? new URL("/bundle/", HOME ?? document.baseURI).href; // as `telltale serve` has it
         const ort = new URL(this.getAttribute("ort") ?? new URL("../vendor/onnxruntime-web/ort.wasm.min.mjs", HOME ?? document.baseURI), document.baseURI).href;
         const tolerance = this.hasAttribute("tolerance") ? this.#number("tolerance", 1e-3, 0, 1) : null;
         link = new LocalLink({ bundle, ort, threads: this.getAttribute("threads") ?? "auto", tolerance }, hooks);
