@@ -26,7 +26,7 @@ export const drawLamps = (canvas, buttons) => {
       const x = cell * (i + 0.5);
       const y = height * 0.46;
       const radius = Math.min(cell, height) * 0.28;
-      const glow = context.createRadialGradient(x, y, radius * 0.2, x, y, cell * 0.75);
+      const glow = context.createRadialGradient(x, y, radius * 0.2, x, y, cell * 0.5);
       glow.addColorStop(0, `rgba(255, 214, 120, ${0.95 * level[i]})`);
       glow.addColorStop(1, "rgba(255, 190, 80, 0)");
       context.fillStyle = glow;
