@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -53,6 +54,7 @@ void 0;  // evaluate() calls a function that an expression gives
 
 def watch(page: Page, complaints: list[str]) -> None:
     """Collect console errors, uncaught errors and requests that leave the machine."""
+
     def hear(message: ConsoleMessage) -> None:
         # the last is the software renderer telling how slow it is
         if message.type in ("error", "warning") and "GPU stall due to ReadPixels" not in message.text:
@@ -99,7 +101,16 @@ def show(page: Page, server: ServerThread, body: str, *, levels: Sequence[int] |
 
 
 def wait_connected(page: Page) -> None:
-    page.wait_for_function("globalThis.widget?.()?.state === 'connected'")
+    """Asks again and again: `wait_for_function` needs eval, which a page's policy may forbid."""
+    end_s = time.monotonic() + 15
+    while page.evaluate("globalThis.widget?.()?.state") != "connected":
+        assert time.monotonic() < end_s, page.evaluate("widget()?.shadowRoot.querySelector('.error')?.textContent")
+        page.wait_for_timeout(30)
+
+
+def press(page: Page, button: str) -> None:
+    """Press a button of the widget by its text."""
+    page.locator("tell-tale").get_by_role("button", name=button, exact=True).click()
 
 
 def told(page: Page) -> list[str]:
@@ -112,7 +123,7 @@ class _Plain(SimpleHTTPRequestHandler):
     """Files without the headers that let WebAssembly use threads."""
 
     protocol_version = "HTTP/1.1"
-    extensions_map: ClassVar[dict[str, str]] = {**SimpleHTTPRequestHandler.extensions_map, **MIME}
+    extensions_map = SimpleHTTPRequestHandler.extensions_map | MIME
     pages: ClassVar[dict[str, str]] = {}
     policy: ClassVar[str] = ""
 

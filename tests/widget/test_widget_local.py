@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import base64
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.sync_api import Page
 from PIL import Image
-from tiny_bundle import make_tiny_bundle, tiny_pictures
-from widget.harness import CANVAS, NAMES, ROOT, SCRIPT, PlainServer, show, wait_connected
+from playwright.sync_api import Page
 
 from telltale.bundle.bundle import Bundle
 from telltale.bundle.predictor import Predictor
 from telltale.pages import PageServer
 from telltale.serve.server import ServerThread
+from tiny_bundle import make_tiny_bundle, tiny_pictures
+from widget.harness import CANVAS, NAMES, ROOT, SCRIPT, PlainServer, show, wait_connected
 
 pytestmark = pytest.mark.browser
 
@@ -35,22 +36,24 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def own(site: Path, tmp_path: Path) -> Iterator[Path]:
+def own(site: Path, tmp_path: Path) -> Path:
     """The same with a bundle of its own, to damage."""
     for name in ("widget", "vendor"):
         (tmp_path / name).symlink_to((site / name).resolve())
     shutil.copytree(site / "tiny.telltale", tmp_path / "tiny.telltale")
-    yield tmp_path
+    return tmp_path
 
 
 def pixels_of(page: Page) -> np.ndarray:
     """The canvas as the browser holds it, (H, W, 3) uint8."""
     width, height, data = page.evaluate("""() => {
       const {width, height} = document.querySelector("canvas");
-      const data = document.querySelector("canvas").getContext("2d").getImageData(0, 0, width, height).data;
-      return [width, height, Array.from(data)];
+      const {data} = document.querySelector("canvas").getContext("2d").getImageData(0, 0, width, height);
+      let text = "";
+      for (let i = 0; i < data.length; i += 8192) text += String.fromCharCode(...data.subarray(i, i + 8192));
+      return [width, height, btoa(text)];
     }""")
-    return np.array(data, np.uint8).reshape(height, width, 4)[:, :, :3]
+    return np.frombuffer(base64.b64decode(data), np.uint8).reshape(height, width, 4)[:, :, :3]
 
 
 def test_golden_answers_are_equal_with_threads_chosen_by_measurement(page: Page, server: ServerThread) -> None:
@@ -86,13 +89,15 @@ def test_without_isolation_one_thread_does_it(page: Page, site: Path) -> None:
 
 def test_native_frames_are_answered_as_python_answers_them(page: Page, site: Path, tmp_path: Path) -> None:
     predictor = Predictor.open(site / "tiny.telltale", threads=1, variant="float")
-    with PageServer(site) as host, PlainServer(site) as _:
+    with PageServer(site) as host:
         page.goto(host.url("widget/page.css"))
         page.add_script_tag(url="/widget/tell-tale.js")
         page.evaluate("""() => {
           document.body.replaceChildren(document.createElement("canvas"));
           const element = document.createElement("tell-tale");
-          for (const [n, v] of [["mode", "local"], ["bundle", "/tiny.telltale"], ["threads", "1"]]) element.setAttribute(n, v);
+          for (const [name, value] of Object.entries({mode: "local", bundle: "/tiny.telltale", threads: "1"})) {
+            element.setAttribute(name, value);
+          }
           document.body.append(element);
           element.connect();
         }""")
@@ -101,12 +106,16 @@ def test_native_frames_are_answered_as_python_answers_them(page: Page, site: Pat
             frame = tiny_pictures(1, width, height, len(NAMES), seed)[0]
             path = tmp_path / "frame.png"
             Image.fromarray(frame).save(path)
-            page.evaluate("""async (bytes) => {
-              const picture = await createImageBitmap(new Blob([new Uint8Array(bytes)]));
-              const canvas = document.querySelector("canvas");
+            page.evaluate(
+                """async (url) => {
+              const picture = await createImageBitmap(await (await fetch(url)).blob());
+              const canvas = document.createElement("canvas");
+              document.querySelector("canvas").replaceWith(canvas);
               [canvas.width, canvas.height] = [picture.width, picture.height];
-              canvas.getContext("2d").drawImage(picture, 0, 0);
-            }""", list(path.read_bytes()))
+              canvas.getContext("2d", {willReadFrequently: true}).drawImage(picture, 0, 0);
+            }""",
+                f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}",
+            )
             assert np.array_equal(pixels_of(page), frame)
             answer = page.evaluate("widget().capture()")
             want = predictor.tell(frame).to_json()
@@ -117,16 +126,19 @@ def test_native_frames_are_answered_as_python_answers_them(page: Page, site: Pat
 
 
 def test_continuous_local_answers_are_smoothed_into_events(page: Page, server: ServerThread) -> None:
-    show(page, server, SCRIPT + CANVAS + '<tell-tale mode="local" threads="1" rate="10" autoconnect></tell-tale>', levels=(0, 0, 0))
+    widget = '<tell-tale mode="local" threads="1" rate="10" autoconnect></tell-tale>'
+    show(page, server, SCRIPT + CANVAS + widget, levels=(0, 0, 0))
     wait_connected(page)
     page.evaluate("once('tell-tale-result')")
-    page.evaluate("paint([0, 0, 255]); globalThis.change = once('tell-tale-event')")
+    page.evaluate("paint([0, 0, 255]); globalThis.change = once('tell-tale-event'); void 0")
     change = page.evaluate("change")
     assert (change["name"], change["from"], change["to"]) == ("right", "off", "on")
     assert page.evaluate("once('tell-tale-result').then((answer) => answer.smoothed.right.state)") == "on"
 
 
-POLICY = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; require-trusted-types-for 'script'"
+POLICY = (
+    "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; require-trusted-types-for 'script'"
+)
 
 
 @pytest.mark.parametrize(
@@ -185,9 +197,8 @@ def spoil_spec(bundle: Path) -> None:
     ],
 )
 def test_a_damaged_bundle_is_named(
-    page: Page, own: Path, complaints: list[str], spoil: object, said: str
+    page: Page, own: Path, complaints: list[str], spoil: Callable[[Path], None], said: str
 ) -> None:
-    assert callable(spoil)
     spoil(own / "tiny.telltale")
     with PlainServer(own, body=CANVAS + LOCAL + PLAIN_SCRIPT) as host:
         page.goto(host.url())

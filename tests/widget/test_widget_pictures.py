@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 from playwright.sync_api import Page
-from widget.harness import CANVAS, SCRIPT, WIDGET, PlainServer, show, told, wait_connected
 
 from telltale.serve.server import ServerThread
+from widget.harness import CANVAS, SCRIPT, WIDGET, PlainServer, show, told, wait_connected
 
 pytestmark = pytest.mark.browser
 
@@ -83,12 +83,15 @@ def test_a_tainted_canvas_is_named_and_forgiven_once_it_is_clean(page: Page, ser
     svg = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><rect width="9" height="9"/></svg>'
     headers = {"Content-Type": "image/svg+xml", "Cross-Origin-Resource-Policy": "cross-origin"}
     page.route(foreign, lambda route: route.fulfill(body=svg, headers=headers))
-    page.evaluate("""async (address) => {
+    page.evaluate(
+        """async (address) => {
       const image = new Image();
       image.src = address;
       await image.decode();
       document.querySelector("canvas").getContext("2d").drawImage(image, 0, 0);
-    }""", foreign)
+    }""",
+        foreign,
+    )
     error = page.evaluate(CAPTURE)
     assert error["code"] == "tainted"
     assert "Access-Control-Allow-Origin" in page.locator("tell-tale [role=alert]").inner_text()
@@ -162,7 +165,8 @@ def test_a_picture_in_a_shadow_root_or_a_frame_is_found(page: Page, server: Serv
       canvas.getContext("2d").fillRect(0, 0, 999, 999);
     }""")
     assert page.evaluate(CAPTURE) == ["on", "on", "on"]
-    page.evaluate("""(address) => new Promise((resolve) => {
+    page.evaluate(
+        """(address) => new Promise((resolve) => {
       document.querySelector("#host").remove();
       const frame = document.createElement("iframe");
       frame.addEventListener("load", () => {
@@ -173,7 +177,9 @@ def test_a_picture_in_a_shadow_root_or_a_frame_is_found(page: Page, server: Serv
       });
       frame.src = address;
       document.body.append(frame);
-    })""", server.url + "/widget/page.css")
+    })""",
+        server.url + "/widget/page.css",
+    )
     assert page.evaluate(CAPTURE) == ["off", "off", "off"]
 
 

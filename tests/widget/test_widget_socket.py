@@ -14,7 +14,7 @@ from playwright.sync_api import Page
 from telltale.bundle.predictor import Predictor
 from telltale.serve.server import ServerThread
 from telltale.serve.settings import ServeSettings
-from widget.harness import CANVAS, NAMES, SCRIPT, show, told, wait_connected
+from widget.harness import CANVAS, NAMES, SCRIPT, press, show, told, wait_connected
 
 pytestmark = pytest.mark.browser
 
@@ -25,14 +25,14 @@ def test_connect_capture_and_disconnect_do_what_they_say(page: Page, server: Ser
     show(page, server, SCRIPT + CANVAS + WIDGET)
     link = page.locator("tell-tale .link")
     assert link.inner_text() == "Disconnected"
-    assert page.locator("text=Capture").first.get_attribute("aria-disabled") == "true"
-    page.click("text=Connect")
+    assert page.get_by_role("button", name="Capture").get_attribute("aria-disabled") == "true"
+    press(page, "Connect")
     wait_connected(page)
     assert link.inner_text() == f"Connected to ws://127.0.0.1:{server.port}"
-    page.click("text=Capture")
+    press(page, "Capture")
     page.wait_for_function("widget().shadowRoot.querySelector('[data-state=on]')")
     assert told(page) == ["on", "off", "unsure"]
-    page.click("text=Disconnect")
+    press(page, "Disconnect")
     assert link.inner_text() == "Disconnected"
     assert page.evaluate("widget().state") == "disconnected"
 
@@ -121,7 +121,7 @@ def test_a_picture_that_never_settles_is_captured_in_the_end(page: Page, server:
       widget().connect();
     }""")
     wait_connected(page)
-    page.evaluate("globalThis.answer = once('tell-tale-result')")
+    page.evaluate("globalThis.answer = once('tell-tale-result'); void 0")
     page.click("text=Go")
     assert page.evaluate("answer.then((a) => a.size)") == [600, 360]
 
@@ -132,7 +132,7 @@ def test_a_single_look_is_confirmed_so_that_its_event_comes(page: Page, server: 
     wait_connected(page)
     page.evaluate("widget().capture()")
     page.wait_for_timeout(600)
-    page.evaluate("paint([255, 0, 0]); globalThis.change = once('tell-tale-event')")
+    page.evaluate("paint([255, 0, 0]); globalThis.change = once('tell-tale-event'); void 0")
     page.evaluate("widget().capture().then(() => 0)")
     change = page.evaluate("change")
     assert (change["name"], change["from"], change["to"]) == ("left", "off", "on")
@@ -216,7 +216,7 @@ def test_custom_ws_host_wins_over_the_attribute(page: Page, server: ServerThread
 
 def test_an_address_that_is_none_is_said_at_once(page: Page, server: ServerThread) -> None:
     show(page, server, SCRIPT + CANVAS + '<tell-tale host="ftp://x"></tell-tale>')
-    page.click("text=Connect")
+    press(page, "Connect")
     assert "expected host, host:port" in page.locator("tell-tale [role=alert]").inner_text()
     assert page.evaluate("widget().state") == "disconnected"
 
@@ -224,24 +224,26 @@ def test_an_address_that_is_none_is_said_at_once(page: Page, server: ServerThrea
 @pytest.fixture
 def strict_server(predictor: Predictor) -> Iterator[ServerThread]:
     """A server that takes only tiny frames, and pages of its own."""
-    with ServerThread(predictor, settings=ServeSettings(max_bytes=900, allow_origins=())) as running:
+    with ServerThread(predictor, settings=ServeSettings(max_bytes=3000, allow_origins=())) as running:
         yield running
 
 
 def test_what_the_server_refuses_is_shown_and_the_connection_lives(page: Page, strict_server: ServerThread) -> None:
     show(page, strict_server, SCRIPT + CANVAS + '<tell-tale format="png"></tell-tale>')
-    page.evaluate("""() => {
-      const context = document.querySelector("canvas").getContext("2d");
-      for (let i = 0; i < 2000; i++) {
+    page.evaluate("""async () => {  // a picture of 4 to 8 KB
+      const canvas = document.querySelector("canvas");
+      const context = canvas.getContext("2d");
+      for (let i = 0, size = 0; size < 4000; i++) {
         context.fillStyle = `rgb(${i % 256},${(i * 7) % 256},${(i * 13) % 256})`;
         context.fillRect((i * 37) % 600, (i * 71) % 360, 9, 9);
+        if (i % 40 === 0) size = (await new Promise((resolve) => canvas.toBlob(resolve))).size;
       }
       widget().connect();
     }""")
     wait_connected(page)
     error = page.evaluate("widget().capture().then(() => null, (error) => error.toJSON())")
     assert error["code"] == "too-large"
-    assert "900 bytes" in page.locator("tell-tale [role=alert]").inner_text()
+    assert "3000 bytes" in page.locator("tell-tale [role=alert]").inner_text()
     page.evaluate("paint([255, 255, 255])")
     assert page.evaluate("widget().capture().then(states)") == ["on", "on", "on"]
     assert page.locator("tell-tale [role=alert]").is_hidden()
@@ -251,7 +253,7 @@ def test_a_page_the_server_does_not_allow_is_told_why(
     page: Page, server: ServerThread, strict_server: ServerThread
 ) -> None:
     show(page, server, SCRIPT + CANVAS + f'<tell-tale host="127.0.0.1:{strict_server.port}"></tell-tale>')
-    page.click("text=Connect")
+    press(page, "Connect")
     page.wait_for_function(
         "widget().state === 'disconnected' && widget().shadowRoot.querySelector('.error:not([hidden])')"
     )

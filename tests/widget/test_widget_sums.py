@@ -117,7 +117,7 @@ def test_states_are_decided_as_in_python(sums: Page) -> None:
         result.to_json()
         for result in States(tuple(names)).decode(
             {"probabilities": np.repeat(edges[:, None], 3, axis=1)},
-            thresholds,  # type: ignore[dict-item]
+            thresholds,
         )
     ]
     plain = {name: {"low": t.low, "high": t.high} for name, t in thresholds.items()}

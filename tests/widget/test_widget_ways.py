@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from telltale.serve.server import ServerThread
-from widget.harness import CANVAS, NAMES, SCRIPT, WIDGET, PlainServer, show, told, wait_connected
+from widget.harness import CANVAS, NAMES, SCRIPT, WIDGET, PlainServer, press, show, told, wait_connected
 
 pytestmark = pytest.mark.browser
 
@@ -24,7 +24,7 @@ def paste(page: Page, text: str) -> None:
 def test_a_script_tag_and_an_element_are_all_it_takes(page: Page, server: ServerThread) -> None:
     show(page, server, SCRIPT + CANVAS + "<tell-tale autoconnect></tell-tale>")
     wait_connected(page)
-    page.click("text=Capture")
+    press(page, "Capture")
     page.wait_for_function("widget().shadowRoot.querySelector('[data-state=on]')")
     assert told(page) == ["on", "off", "unsure"]
 
@@ -51,7 +51,7 @@ def test_pasted_into_a_console_it_adds_itself_once(page: Page, server: ServerThr
     wait_connected(page)
     paste(page, source)
     assert page.locator("tell-tale").count() == 1
-    page.click("text=Capture")
+    press(page, "Capture")
     page.wait_for_function("widget().shadowRoot.querySelector('[data-state=on]')")
     page.evaluate("widget().remove()")
     paste(page, source)

@@ -863,7 +863,7 @@
       this.#wanted = false;
       removeEventListener("online", this.#hurry);
       clearTimeout(this.#timer);
-      this.#hangUp();
+      this.#hangUp("");
       this.hooks.state("disconnected", "");
     }
 
@@ -883,14 +883,13 @@
       try {
         socket = new WebSocket(this.address); // throws under mixed content
       } catch (error) {
-        this.#wanted = false;
-        this.hooks.state("disconnected", "");
         this.hooks.error(
           new WidgetError("socket", `the browser refuses ${this.address}`, {
             got: error instanceof Error ? error.message : String(error),
             next: "a page over https may only speak wss: serve with a certificate or `--self-signed`",
           }),
         );
+        this.close();
         return;
       }
       this.#socket = socket;
@@ -901,7 +900,7 @@
       socket.addEventListener("close", ({ code, reason }) => {
         if (!mine()) return;
         if (code === 1008) this.close(); // refused by policy, and the server has said why: no use in trying on
-        else this.#lost(reason || `closed (${code})`);
+        else this.#lost(code === 1009 ? "a frame that is too large (1009)" : reason || `closed (${code})`);
       });
     }
 
@@ -915,7 +914,6 @@
       }
       if (message.type === "hello") {
         if (message.protocol !== 1 || !message.bundle) {
-          this.close();
           this.hooks.error(
             new WidgetError("protocol", this.address, {
               expected: "telltale protocol 1",
@@ -923,6 +921,7 @@
               next: "use the widget of that server's version",
             }),
           );
+          this.close();
           return;
         }
         clearTimeout(this.#timer);
@@ -948,18 +947,19 @@
       return waiting !== null;
     }
 
-    #hangUp() {
+    /** @param {string} why */
+    #hangUp(why) {
       const socket = this.#socket;
       this.#socket = null;
       this.#ready = false;
       socket?.close();
-      this.#settle((waiting) => waiting.reject(new WidgetError("socket", "the connection closed before the answer")));
+      this.#settle((waiting) => waiting.reject(new WidgetError("socket", "the connection ended before the answer", { got: why })));
     }
 
     /** @param {string} why */
     #lost(why) {
       clearTimeout(this.#timer);
-      this.#hangUp();
+      this.#hangUp(why);
       if (!this.#wanted) return;
       this.#failures++;
       const longest = Math.min(BACK_OFF_MS[1], BACK_OFF_MS[0] * 2 ** Math.min(this.#failures - 1, 10));
@@ -1121,8 +1121,8 @@
         await this.#load(signal);
       } catch (error) {
         if (signal.aborted) return;
+        this.hooks.error(WidgetError.of(error, "runtime")); // before the end: a link that is closed is heard no more
         this.close();
-        this.hooks.error(WidgetError.of(error, "runtime"));
       }
     }
 
