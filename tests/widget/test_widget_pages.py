@@ -22,6 +22,7 @@ def test_an_example_works_as_it_lies_there(page: Page, server: ServerThread, nam
     if name == "video.html":
         page.click("#camera")
     else:
+        page.wait_for_function("widget().rate === 0 || widget().shadowRoot.querySelector('[data-state=on]')")
         page.click("#lamps button")
     page.wait_for_function("widget().shadowRoot.querySelector('.row:not([data-state=none])')")
     assert set(told(page)) <= {"on", "off", "unsure"}
@@ -45,7 +46,7 @@ def test_every_attribute_event_and_error_is_documented() -> None:
     docs = (ROOT / "docs" / "widget.md").read_text(encoding="utf-8")
     attributes = set(re.findall(r'(?:[gs]etAttribute|hasAttribute|#number)\(\s*"([a-z-]+)"', source))
     attributes |= set(re.findall(r":host\(\[([a-z]+)", source)) - {"hidden"}
-    used = {name for name in attributes if not name.startswith("aria-")} - {"role", "class"}
+    used = {name for name in attributes if not name.startswith("aria-")} - {"role", "class", "d"}
     assert {"host", "for", "mode", "rate", "position", "theme"} <= used
     assert [name for name in sorted(used) if f"`{name}`" not in docs] == []
     events = set(re.findall(r'#emit\("([a-z]+)"', source))

@@ -244,7 +244,7 @@ def test_what_the_server_refuses_is_shown_and_the_connection_lives(page: Page, s
     error = page.evaluate("widget().capture().then(() => null, (error) => error.toJSON())")
     assert error["code"] == "too-large"
     assert "3000 bytes" in page.locator("tell-tale [role=alert]").inner_text()
-    page.evaluate("paint([255, 255, 255])")
+    page.evaluate("document.querySelector('canvas').width = 60; paint([255, 255, 255])")
     assert page.evaluate("widget().capture().then(states)") == ["on", "on", "on"]
     assert page.locator("tell-tale [role=alert]").is_hidden()
 

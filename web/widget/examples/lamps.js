@@ -1,4 +1,4 @@
-// A small scene for the examples: a dashboard of lamps, each with a button, that light up and go out over a third of a second.
+// A small scene for the examples: three lamps, each with a button, that light up and go out over a third of a second.
 
 const NAMES = ["Left", "Middle", "Right"];
 const FADE_MS = 300;
@@ -10,7 +10,7 @@ const FADE_MS = 300;
 export const drawLamps = (canvas, buttons) => {
   const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
   const [width, height] = [canvas.width, canvas.height];
-  const wanted = NAMES.map((_, i) => (i === 0 ? 1 : 0));
+  const wanted = [1, 0.62, 0]; // lit, half lit, out
   const level = [...wanted];
   let last = performance.now();
   let running = false;
@@ -26,20 +26,22 @@ export const drawLamps = (canvas, buttons) => {
       const x = cell * (i + 0.5);
       const y = height * 0.46;
       const radius = Math.min(cell, height) * 0.28;
+      context.fillStyle = `rgba(255, 228, 156, ${0.82 * level[i]})`;
+      context.fillRect(cell * i, 0, cell, height);
       const glow = context.createRadialGradient(x, y, radius * 0.2, x, y, cell * 0.5);
-      glow.addColorStop(0, `rgba(255, 214, 120, ${0.95 * level[i]})`);
-      glow.addColorStop(1, "rgba(255, 190, 80, 0)");
+      glow.addColorStop(0, `rgba(255, 240, 200, ${0.9 * level[i]})`);
+      glow.addColorStop(1, "rgba(255, 228, 156, 0)");
       context.fillStyle = glow;
       context.fillRect(cell * i, 0, cell, height);
       const shade = (/** @type {number} */ off, /** @type {number} */ on) => Math.round(off + (on - off) * level[i]);
       context.beginPath();
       context.arc(x, y, radius, 0, 2 * Math.PI);
-      context.fillStyle = `rgb(${shade(52, 255)}, ${shade(62, 226)}, ${shade(74, 150)})`;
+      context.fillStyle = `rgb(${shade(52, 255)}, ${shade(62, 250)}, ${shade(74, 226)})`;
       context.fill();
       context.lineWidth = radius * 0.1;
       context.strokeStyle = "#3b4755";
       context.stroke();
-      context.fillStyle = "#c9d3de";
+      context.fillStyle = `rgb(${shade(201, 40)}, ${shade(211, 44)}, ${shade(222, 48)})`;
       context.font = `600 ${Math.round(height / 18)}px system-ui, sans-serif`;
       context.textAlign = "center";
       context.fillText(name, x, height * 0.9);
@@ -74,7 +76,7 @@ export const drawLamps = (canvas, buttons) => {
     button.textContent = `${name} lamp`;
     button.setAttribute("aria-pressed", String(wanted[i] === 1));
     button.addEventListener("click", () => {
-      wanted[i] = 1 - wanted[i];
+      wanted[i] = wanted[i] === 1 ? 0 : 1;
       button.setAttribute("aria-pressed", String(wanted[i] === 1));
       run();
     });
