@@ -41,7 +41,7 @@ export const drawLamps = (canvas, buttons) => {
       context.lineWidth = radius * 0.1;
       context.strokeStyle = "#3b4755";
       context.stroke();
-      context.fillStyle = `rgb(${shade(201, 40)}, ${shade(211, 44)}, ${shade(222, 48)})`;
+      context.fillStyle = level[i] > 0.4 ? "#232b34" : "#c9d3de";
       context.font = `600 ${Math.round(height / 18)}px system-ui, sans-serif`;
       context.textAlign = "center";
       context.fillText(name, x, height * 0.9);
