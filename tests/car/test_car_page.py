@@ -174,3 +174,19 @@ def test_lost_graphics_come_back(open_car: OpenCar) -> None:
     car.page.wait_for_selector(".message", state="detached")
     assert np.abs(car.picture() - before).mean() < 1
     car.page.close()
+
+
+@pytest.mark.parametrize("window", [(390, 780), (1280, 800)])
+def test_the_widget_covers_neither_buttons_nor_most_of_the_car(open_car: OpenCar, window: tuple[int, int]) -> None:
+    car = open_car({"widget": "ws"}, window=window)
+    panel = car.page.locator("#panel").bounding_box()
+    widget = car.page.evaluate(
+        """() => { const inner = document.querySelector('tell-tale').shadowRoot?.querySelector('*:not(style)');
+                   const box = (inner ?? document.querySelector('tell-tale')).getBoundingClientRect();
+                   return {x: box.x, y: box.y}; }"""
+    )
+    assert panel is not None
+    assert panel["x"] + panel["width"] <= widget["x"] or panel["y"] + panel["height"] <= widget["y"]
+    assert all(button.is_visible() for button in car.page.locator("#buttons button").all())
+    assert car.errors == []
+    car.page.close()

@@ -127,7 +127,8 @@ function frame(view) {
     // width and height are the canvas's own pixels; on the page it takes that many CSS pixels over dpr.
     view.resize(settings.width / ratio, settings.height / ratio, ratio, { style: true });
   } else {
-    view.resize(Math.max(1, window.innerWidth), Math.max(1, window.innerHeight), ratio, { style: false });
+    const room = document.querySelector("main");
+    view.resize(Math.max(1, room.clientWidth), Math.max(1, room.clientHeight), ratio, { style: false });
   }
 }
 
@@ -237,6 +238,7 @@ function widget() {
 }
 
 function start() {
+  document.body.classList.toggle("with-widget", settings.widget !== null);
   for (const complaint of settings.complaints) say(complaint);
   const view = new View(canvas, { antialias: settings.aa });
   const car = new Car(view);
