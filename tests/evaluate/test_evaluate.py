@@ -29,6 +29,7 @@ from telltale.evaluate import (
     tune_on,
     write_report,
 )
+from telltale.evaluate.evaluation import share
 from telltale.evaluate.predict import predict
 from telltale.evaluate.report import html
 from telltale.project import Unsure
@@ -166,6 +167,24 @@ def test_a_promise_that_the_test_pictures_break_is_said_first(scene: Scene) -> N
 def _told(scene: Scene, examples: list[Example]) -> list[tuple[Example, dict[str, float]]]:
     predictor = Predictor.open(scene.bundle.path)
     return [(e, {n: r.prob for n, r in predictor.tell(e.path).readings.items()}) for e in examples]
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (0.99432, "99.4 %"),
+        (0.92, "92.0 %"),
+        (1.0, "100 %"),
+        (0.0, "0 %"),
+        (0.99971, "99.97 %"),
+        (0.999999, "> 99.99 %"),
+        (0.0003, "0.03 %"),
+        (1e-9, "< 0.01 %"),
+        (None, "–"),
+    ],
+)
+def test_what_is_not_wholly_right_never_reads_as_all(value: float | None, words: str) -> None:
+    assert share(value) == words
 
 
 # --- bad input

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from telltale.errors import ConfigError
 from telltale.tasks import Target, Threshold
-from telltale.tasks.decide import thresholds_for_cost, thresholds_for_target
+from telltale.tasks.decide import PRIOR, thresholds_for_cost, thresholds_for_target
 
 
 def target_of(truth: np.ndarray) -> Target:
@@ -18,10 +18,11 @@ def target_of(truth: np.ndarray) -> Target:
     )
 
 
-def cost_of(p: np.ndarray, truth: np.ndarray, t: Threshold, costs: tuple[float, float, float]) -> float:
+def cost_of(p: np.ndarray, share: np.ndarray, t: Threshold, costs: tuple[float, float, float]) -> float:
+    """share: of each picture being on, 0 to 1."""
     on = p >= t.high
     off = (p <= t.low) & ~on
-    return float(costs[0] * (on & ~truth).sum() + costs[1] * (off & truth).sum() + costs[2] * (~on & ~off).sum())
+    return float(costs[0] * (1 - share)[on].sum() + costs[1] * share[off].sum() + costs[2] * (~on & ~off).sum())
 
 
 @given(
@@ -40,10 +41,11 @@ def test_no_other_pair_of_thresholds_is_cheaper(
     chosen = thresholds_for_cost(
         p[:, None], target_of(truth), names=["x"], cost_fp=costs[0], cost_fn=costs[1], cost_unsure=costs[2]
     )["x"]
+    share = (count * truth + PRIOR * p) / (count + PRIOR)
     values = np.unique(p)
     cuts = [0.0, *((values[1:] + values[:-1]) / 2), 1.0]
-    best = min(cost_of(p, truth, Threshold(low, high), costs) for i, low in enumerate(cuts) for high in cuts[i:])
-    assert cost_of(p, truth, chosen.threshold, costs) <= best + 1e-9
+    best = min(cost_of(p, share, Threshold(low, high), costs) for i, low in enumerate(cuts) for high in cuts[i:])
+    assert cost_of(p, share, chosen.threshold, costs) <= best + 1e-9
 
 
 def test_a_dear_mistake_widens_unsure_and_a_dear_unsure_closes_it() -> None:
@@ -58,6 +60,18 @@ def test_a_dear_mistake_widens_unsure_and_a_dear_unsure_closes_it() -> None:
         return t.high - t.low
 
     assert width(0.5) > width(2) > width(8) == 0.0
+
+
+def test_a_small_set_without_errors_does_not_pull_the_cut_to_its_last_picture() -> None:
+    """All that is on has p >= 0.04 here: by labels alone the cheapest cut is 0.04, and the next picture pays."""
+    rng = np.random.default_rng(0)
+    p = np.concatenate([rng.uniform(0, 0.039, 250), rng.uniform(0.041, 0.5, 14), rng.uniform(0.9, 1, 60)])
+    truth = p > 0.04
+    threshold = thresholds_for_cost(p[:, None], target_of(truth), names=["x"], cost_fp=10, cost_fn=5, cost_unsure=1)[
+        "x"
+    ].threshold
+    assert threshold.high > 0.4
+    assert threshold.low < 0.15
 
 
 def test_two_classes_far_apart_are_cut_in_the_middle() -> None:

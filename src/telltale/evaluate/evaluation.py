@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +17,8 @@ from telltale.evaluate.table import Table
 from telltale.tasks import Target, Task, Threshold
 from telltale.tasks.calibrate import percent
 from telltale.tasks.task import Json
+
+NEVER = "combinations never trained"
 
 Combination = tuple[int, ...]
 """1, 0 or -1 (unknown) for each name."""
@@ -109,13 +112,16 @@ class Evaluation:
 
 
 def share(value: float | None) -> str:
-    """0.99432 -> '99.4 %', 0.92 -> '92.0 %', 1.0 -> '100 %', 0.99996 -> '> 99.9 %' rather than 100; None -> '–'."""
+    """0.99432 -> '99.4 %', 0.92 -> '92.0 %', 1.0 -> '100 %', 0.99971 -> '99.97 %'; None -> '–'.
+
+    What is not wholly right never reads 100 %, and what is not nothing never 0 %.
+    """
     if value is None:
         return "–"
     if 0.9995 <= value < 1.0:
-        return "> 99.9 %"
+        return "> 99.99 %" if value > 0.9999 else f"{math.floor(10000 * value) / 100:.2f} %"
     if 0.0 < value < 0.0005:
-        return "< 0.1 %"
+        return "< 0.01 %" if value < 0.0001 else f"{math.ceil(10000 * value) / 100:.2f} %"
     return "100 %" if value == 1.0 else "0 %" if value == 0.0 else f"{100 * value:.1f} %"
 
 
@@ -178,7 +184,7 @@ def assess(
     parts = []
     if seen is not None:
         there = np.array([combo in seen for combo in combos], np.bool_)
-        for name, keep in (("combinations also trained on", there), ("combinations never trained", ~there)):
+        for name, keep in (("combinations also trained on", there), (NEVER, ~there)):
             part = scored.where(keep)
             if len(part):
                 owners = [groups[i] for i in np.flatnonzero(keep)]

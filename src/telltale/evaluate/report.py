@@ -15,7 +15,7 @@ import numpy as np
 from telltale.evaluate.bootstrap import LEVEL, Measure
 from telltale.evaluate.charts import answer_bar, dot_range, reliability_chart, risk_chart, spread_chart
 from telltale.evaluate.curves import reliability, risk_coverage, spread
-from telltale.evaluate.evaluation import Combo, Evaluation, between, share
+from telltale.evaluate.evaluation import NEVER, Combo, Evaluation, between, share
 from telltale.evaluate.gallery import Shot
 
 COMBOS = 40
@@ -144,7 +144,7 @@ def _numbers(evaluation: Evaluation) -> str:
         '<h3>Combinations it never saw in training</h3><div class="scroll"><table><thead><tr><th></th><th>pictures</th>'
         "<th>groups</th><th>right of told</th><th>told</th><th>accuracy</th><th>wholly right</th></tr></thead>"
         f"<tbody>{parts}</tbody></table></div>"
-        if parts
+        if any(part.name == NEVER for part in evaluation.parts)
         else ""
     )
     notes = "".join(f"<dt>{escape(word)}</dt><dd>{escape(why.replace('`', ''))}</dd>" for _, word, why in COLUMNS)

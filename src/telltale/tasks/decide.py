@@ -16,6 +16,9 @@ from telltale.tasks.binomial import lower_bound, needed
 from telltale.tasks.calibrate import Numbers, Tuned, measure_threshold, percent
 from telltale.tasks.task import Bools, Target, Threshold
 
+PRIOR = 100.0
+"""The model's own probabilities weigh as much as this many labelled pictures when costs are summed."""
+
 
 def thresholds_for_cost(
     probabilities: ArrayLike,
@@ -27,11 +30,13 @@ def thresholds_for_cost(
     cost_unsure: float,
     confidence: float = 0.90,
 ) -> dict[str, Tuned]:
-    """Thresholds of each name with the least cost on these pictures (Chow 1970, measured rather than assumed).
+    """Thresholds of each name with the least cost (Chow 1970), by these labels and the model's own probabilities.
 
     probabilities: (N, K) in 0..1. cost_fp: of telling `on` when it is off; cost_fn: of telling `off` when it is
-    on; cost_unsure: of not telling; in any one unit, none negative. Among thresholds that cost the same the
-    middle one is taken. Nothing is guaranteed: `bound` says what the pictures can vouch for.
+    on; cost_unsure: of not telling; in any one unit, none negative. Each picture counts as its label and a little
+    as its probability (`PRIOR`): labels alone put the cut wherever the last picture of a small set happens to lie.
+    Among thresholds that cost the same the middle one is taken. Nothing is guaranteed: `bound` says what the
+    pictures can vouch for.
     Raises ConfigError for a negative cost.
     """
     for word, cost in (("cost_fp", cost_fp), ("cost_fn", cost_fn), ("cost_unsure", cost_unsure)):
@@ -125,8 +130,10 @@ def _cheapest(p: Numbers, truth: Bools, cost_fp: float, cost_fn: float, cost_uns
     cuts = _cuts(p)
     order = np.argsort(p, kind="stable")
     below = np.searchsorted(p[order], cuts, "left")  # pictures under each cut
-    positives = np.append(0, np.cumsum(truth[order]))[below]
-    all_positives, count = int(truth.sum()), len(p)
+    count = len(p)
+    share = (count * truth[order] + PRIOR * p[order]) / (count + PRIOR)  # of this picture being on
+    summed = np.append(0.0, np.cumsum(share))
+    positives, all_positives = summed[below], summed[-1]
     off_cost = cost_fn * positives - cost_unsure * below  # telling all under the cut `off`
     on_cost = cost_fp * ((count - below) - (all_positives - positives)) - cost_unsure * (count - below)
     best_low = np.minimum.accumulate(off_cost)
