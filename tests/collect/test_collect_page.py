@@ -9,13 +9,14 @@ from contextlib import suppress
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
-from lamps_recipe import PAGES, lamps
 from playwright.sync_api import Error
 
+from lamps_recipe import PAGES, lamps
 from telltale.collect import Summary
 from telltale.collect.plan import View
 from telltale.collect.seen import Picture
@@ -179,7 +180,7 @@ def test_two_combinations_that_look_alike_are_not_both_saved(collect: Collect, c
     assert len(shas) == len(set(shas)) == summary.saved
 
 
-BROKEN = [
+BROKEN: list[tuple[str, dict[str, Any], str]] = [
     ("lamps.html?instant&never", {}, "settles within 0.8 s"),
     ("lamps.html?instant&spin=0", {}, "settles within 0.8 s"),
     ("empty.html", {"state": None, "visibility": None, "camera": {}, "settle": {}}, 'canvas "canvas".*none'),
@@ -199,7 +200,7 @@ BROKEN = [
 
 @pytest.mark.parametrize(("url", "changes", "says"), BROKEN, ids=[f"{b[0]} {'+'.join(b[1])}" for b in BROKEN])
 def test_a_broken_page_is_one_clear_error(
-    collect: Collect, catalogue: Catalogue, url: str, changes: dict[str, object], says: str
+    collect: Collect, catalogue: Catalogue, url: str, changes: dict[str, Any], says: str
 ) -> None:
     settle = {"settled": "lamps.settled()", "react_s": 0.2, "timeout_s": 0.8}
     recipe = lamps(**{"settle": settle, "url": url, **changes})

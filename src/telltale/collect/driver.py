@@ -66,7 +66,7 @@ def collect_page(
     if not run.todo:
         return run.summary(start_s, start_s)
     running = chromium(headless=headless) if browser is None else nullcontext(browser)
-    with _address(recipe) as url, running as started, _stop_softly() as stopped:
+    with page_address(recipe) as url, running as started, _stop_softly() as stopped:
         from telltale.collect.stage import Stage
 
         stage = Stage(started, recipe, url)
@@ -246,7 +246,7 @@ def _expect_same(changed: float, recipe: Recipe, reason: str) -> None:
 
 
 @contextmanager
-def _address(recipe: Recipe) -> Iterator[str]:
+def page_address(recipe: Recipe) -> Iterator[str]:
     """The URL to open; our own pages and files are served on the loopback while the block runs."""
     url = recipe.url
     if url.startswith(OURS):

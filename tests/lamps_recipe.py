@@ -9,7 +9,7 @@ from typing import Any
 from telltale.collect import Recipe
 from telltale.project import validate
 
-PAGES = Path(__file__).resolve().parent / "pages"
+PAGES = Path(__file__).resolve().parent / "collect" / "pages"
 
 TALKING = {
     "state": "lamps.state()",
