@@ -177,7 +177,9 @@ def validate(data: dict[str, Any], model: type[Model], where: str) -> Model:
                 got=repr(key),
                 next=f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}",
             ) from error
-        raise ConfigError(f"{where}: {at}", expected=first["msg"], got=repr(first["input"])) from error
+        said = first["msg"].removeprefix("Value error, ")
+        got = "" if isinstance(first["input"], dict) else repr(first["input"])
+        raise ConfigError(f"{where}: {at}" if at else where, expected=said, got=got) from error
 
 
 def _keys(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:

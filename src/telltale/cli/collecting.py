@@ -118,7 +118,7 @@ def _audit(folder: Path, sheet: Path | None) -> None:
         report = audit_folder(folder, progress=step)
     for line in report.lines():
         out.print(line, markup=False)
-    if sheet is not None:
+    if sheet is not None and report.contradictions:
         out.print(f"wrote {report.write_sheet(sheet)}", markup=False)
     if report.contradictions:
         raise typer.Exit(1)

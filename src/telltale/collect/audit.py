@@ -161,9 +161,12 @@ class AuditReport:
         written = [folder / "audit.json"]
         written[0].write_text(json.dumps(self.to_json(), indent=1) + "\n", encoding="utf-8")
         if self.cards:
-            title = "Pairs that contradict each other"
-            written.append(write_sheet(self.cards, folder / "audit.png", title=title, columns=4))
+            written.append(self.write_sheet(folder / "audit.png"))
         return written
+
+    def write_sheet(self, path: str | Path) -> Path:
+        """The pairs side by side, two to a row. Raises CatalogueError when there are none."""
+        return write_sheet(self.cards, path, title="Pairs that contradict each other", columns=4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,8 +295,11 @@ def _judge(a: _Entry, b: _Entry) -> Contradiction | Literal["agree"] | None:
     """None when the views are not the same."""
     both = sorted(set(a.labels) & set(b.labels))
     differ = tuple(name for name in both if a.labels[name] != b.labels[name])
-    laid = [_pieces(a.image, other) for other in (b.image, _lay(a.image, b.image)) if other is not None]
-    pieces = min(laid, key=lambda found: sum(found.sizes))
+    pieces = _pieces(a.image, b.image)
+    if differ and sum(pieces.sizes) > 0:  # alignment is slow, and can only show that two pictures are alike
+        laid = _lay(a.image, b.image)
+        if laid is not None:
+            pieces = min(pieces, _pieces(a.image, laid), key=lambda found: sum(found.sizes))
     area = a.image.shape[0] * a.image.shape[1]
     largest, total = max(pieces.sizes, default=0), sum(pieces.sizes)
     if largest <= SAME * area and total <= LOOSE / 2 * pieces.shown:
