@@ -117,11 +117,11 @@ export function surroundings(look) {
   const pale = (c) => mix(c, [0.62, 0.66, 0.7].map((v) => v * outdoorLevel), grey);
   const ambient = mix(
     setup.ambient.map((v, k) => v * tint[k] * level),
-    scaled(mix(sky.top, sky.horizon, 0.6), 1.15),
+    scaled(mix(sky.top, sky.horizon, 0.6), 1.3),
     setup.key ? 0.3 * place.outdoors : 0.35 + 0.6 * place.outdoors,
   );
   // However dark it is, an eye or a camera still makes out the car.
-  const least = Math.max(1, 0.2 / (0.3 * ambient[0] + 0.5 * ambient[1] + 0.2 * ambient[2]));
+  const least = Math.max(1, 0.32 / (0.3 * ambient[0] + 0.5 * ambient[1] + 0.2 * ambient[2]));
   return {
     kind: place.kind,
     floor: place.floor,
