@@ -91,6 +91,7 @@ def open_car(chromium: Browser, pages: PageServer) -> OpenCar:
         page = chromium.new_page(
             viewport={"width": window[0], "height": window[1]}, reduced_motion="reduce" if reduced else "no-preference"
         )
+        page.set_default_timeout(90_000)  # a busy machine draws slowly
         car = CarPage(page)
         page.on("pageerror", lambda error: car.errors.append(str(error)))
         # Chromium itself warns that reading pixels back waits for the graphics: that is what we ask for.
