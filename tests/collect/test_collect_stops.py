@@ -66,11 +66,11 @@ def count(root: Path) -> int:
 def test_stopped_in_the_middle_keeps_what_was_saved_and_goes_on_from_there(tmp_path: Path, how: signal.Signals) -> None:
     (tmp_path / "page.toml").write_text(RECIPE.format(page=PAGES / "lamps.html"))
     with start(tmp_path) as running:
-        deadline_s = time.monotonic() + 60
+        deadline_s = time.monotonic() + 120
         while not count(tmp_path) and time.monotonic() < deadline_s:
             time.sleep(0.1)
         os.kill(running.pid, how)
-        said, _ = running.communicate(timeout=30)
+        said, _ = running.communicate(timeout=60)
     saved = count(tmp_path)
     assert 0 < saved < 24
     if how is signal.SIGINT:
@@ -78,7 +78,7 @@ def test_stopped_in_the_middle_keeps_what_was_saved_and_goes_on_from_there(tmp_p
         assert f"{saved} pictures saved by this run" in said
         assert "run the same command to go on" in said
     with start(tmp_path) as again:
-        said, _ = again.communicate(timeout=90)
+        said, _ = again.communicate(timeout=180)
     assert said.strip() == f"saved {24 - saved}"
     assert count(tmp_path) == 24
 

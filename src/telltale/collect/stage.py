@@ -24,7 +24,7 @@ from telltale.collect.seen import Picture, Seen, SettleError
 from telltale.errors import CatalogueError, PageError
 from telltale.tasks.states import parse_state
 
-LOAD_TIMEOUT_S = 30.0
+LOAD_TIMEOUT_S = 90.0
 DRAG_STEPS = 10
 
 
