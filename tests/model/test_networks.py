@@ -77,7 +77,8 @@ def test_a_fused_network_answers_as_the_trained_one(name: str, task: Task) -> No
     assert not any(isinstance(module, Branched | nn.BatchNorm2d) for module in network.fused().modules())
     assert any(isinstance(module, Branched) for module in network.modules())
     for key, value in before.items():
-        assert (value - after[key]).abs().max() < 1e-4, key
+        # Random weights give maps of any size: to 1e-4 of their own scale.
+        assert (value - after[key]).abs().max() < 1e-4 * max(1.0, float(value.abs().max())), key
 
 
 @pytest.mark.parametrize("name", BACKBONES)
@@ -104,7 +105,7 @@ def test_macs_are_those_of_the_convolutions(task: Task) -> None:
     widths = [3, *(layer.channels for layer in BACKBONES["pico"])]
     body = sum(9 * a * b * s * s for a, b, s in zip(widths, widths[1:], sizes, strict=False))
     last = widths[-1]
-    assert count_macs(network) == body + 2 * last * last + 3 * last
+    assert count_macs(network) == body + 2 * last * last + 2 * 3 * last
 
 
 def test_an_unknown_backbone_is_named() -> None:

@@ -22,10 +22,12 @@ class StatesHead(nn.Module):
     """K logits and their maps from the last feature map.
 
     hidden[y, x] = relu(W feature[y, x] + U mean(feature) + place[y, x])
-    cam[y, x] = V hidden[y, x];  logits = mean(cam) + bias
+    share = softmax over places of (A hidden), one for each name
+    cam[y, x] = V hidden[y, x] * share[y, x] * places;  logits = mean(cam) + bias
 
     Which door is the left one depends on where the car points, so each place sees the mean of the whole
-    picture (U) and knows where it lies (place), and still the sum over places is exact.
+    picture (U) and knows where it lies (place). The shares let a name listen to the few places that matter
+    (attention pooling, Ilse et al. 2018), and still the sum over places is exact.
     """
 
     def __init__(self, channels: int, names: int, height: int, width: int) -> None:
@@ -35,17 +37,21 @@ class StatesHead(nn.Module):
         self.whole = nn.Conv2d(channels, hidden, 1, bias=False)
         self.place = nn.Parameter(torch.zeros(1, hidden, height, width))
         self.cam = nn.Conv2d(hidden, names, 1, bias=False)
+        self.share = nn.Conv2d(hidden, names, 1, bias=False)
         self.bias = nn.Parameter(torch.zeros(names))
         for conv in (self.here, self.whole):
             nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
-        nn.init.normal_(self.cam.weight, std=0.01)
+        for conv in (self.cam, self.share):
+            nn.init.normal_(conv.weight, std=0.05)
 
     def forward(self, maps: list[Tensor]) -> Outputs:
         """-> logits (N, K), cam (N, K, h, w)."""
         feature = maps[-1]  # (N, C, h, w)
         whole = self.whole(feature.mean((2, 3), keepdim=True))  # (N, hidden, 1, 1)
         hidden = functional.relu(self.here(feature) + whole + self.place)
-        cam = self.cam(hidden).float()
+        value, score = self.cam(hidden).float(), self.share(hidden).float()  # (N, K, h, w) both
+        places = score.shape[2] * score.shape[3]
+        cam = value * torch.softmax(score.flatten(2), -1).view_as(value) * places
         return {"logits": cam.mean((2, 3)) + self.bias, "cam": cam}
 
 
