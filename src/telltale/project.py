@@ -56,6 +56,17 @@ class Augment(Section):
     erase: float = Field(0.0, ge=0, le=1, description="chance of a blanked rectangle")
 
 
+class Hint(Section):
+    """A number a collector kept with each picture, such as the camera's azimuth, to be learned beside the labels.
+
+    period: of an angle, 360 for degrees; None for what is no angle.
+    mirror: what it is in the picture flipped left to right: the same, its negative, or unknown.
+    """
+
+    period: float | None = Field(None, gt=0)
+    mirror: Literal["same", "negate", "unknown"] = "unknown"
+
+
 class Train(Section):
     """How to train. Stops at `epochs` or `minutes`, whichever comes first; the schedule fits both.
 
@@ -81,6 +92,8 @@ class Train(Section):
         "auto", description="auto: bf16-mixed where the processor multiplies bf16 in hardware"
     )
     save_every_s: float = Field(10.0, ge=0, description="seconds between checkpoints; a kill loses at most this much")
+    hints: dict[str, Hint] = Field({}, description="numbers kept with the pictures, learned beside the labels")
+    hint_weight: float = Field(1.0, ge=0, description="of the hints and of what is visible, beside the labels")
     augment: Augment = Augment()
 
     @property

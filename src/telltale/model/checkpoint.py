@@ -32,6 +32,7 @@ class RunConfig(BaseModel):
     """Everything a run was made from: written once as config.json, and inside each checkpoint.
 
     groups: group to the part it played, "train" or "watch". leak_allowed: leaks were found and overridden.
+    hints: how many numbers were learned beside the labels.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -48,6 +49,7 @@ class RunConfig(BaseModel):
     code_version: str = ""
     fused_parameters: int = 0
     macs: int = 0
+    hints: int = 0
 
 
 @dataclass
@@ -153,6 +155,7 @@ def load_run(run_dir: str | Path, *, which: str = BEST) -> tuple[Network, RunCon
     folder = Path(run_dir)
     config = read_config(folder)
     checkpoint = load(folder / which)
-    network = build(config.train.backbone, from_spec(config.task), config.input.height, config.input.width)
+    size = config.input
+    network = build(config.train.backbone, from_spec(config.task), size.height, size.width, hints=config.hints)
     restore(network, checkpoint.averaged, folder / which)
     return network.eval(), config

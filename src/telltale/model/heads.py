@@ -6,7 +6,9 @@ of the map over space plus a bias, so a heatmap shows the very numbers that were
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -17,42 +19,84 @@ from telltale.tasks import Task
 
 Outputs = dict[str, Tensor]
 
+WIDEST = 128
+"""Hidden units at most."""
+
+GRID = (6, 8)
+"""A last map of more rows or columns than this is averaged down to it: more places only cost weights."""
+
 
 class StatesHead(nn.Module):
     """K logits and their maps from the last feature map.
 
-    hidden[y, x] = relu(W feature[y, x] + U mean(feature) + place[y, x])
-    share = softmax over places of (A hidden), one for each name
-    cam[y, x] = V hidden[y, x] * share[y, x] * places;  logits = mean(cam) + bias
+    hidden = relu(norm(W flatten(feature)));  logits = V hidden + bias
 
-    Which door is the left one depends on where the car points, so each place sees the mean of the whole
-    picture (U) and knows where it lies (place). The shares let a name listen to the few places that matter
-    (attention pooling, Ilse et al. 2018), and still the sum over places is exact.
+    Every place has weights of its own, for which door is the left one depends on where the car points: a head
+    that averages over space first stayed at chance where this one learned (docs/log.md).
+
+    The hidden units that are on make the logit linear in the features, so it splits exactly into what each
+    place adds: cam[k, place] = places * (sum over c of feature[c, place] * sum over on j of V[k, j] W[j, c, place]),
+    the units' own bias shared evenly among places.
     """
 
     def __init__(self, channels: int, names: int, height: int, width: int) -> None:
         super().__init__()
-        hidden = channels
-        self.here = nn.Conv2d(channels, hidden, 1)
-        self.whole = nn.Conv2d(channels, hidden, 1, bias=False)
-        self.place = nn.Parameter(torch.zeros(1, hidden, height, width))
-        self.cam = nn.Conv2d(hidden, names, 1, bias=False)
-        self.share = nn.Conv2d(hidden, names, 1, bias=False)
-        self.bias = nn.Parameter(torch.zeros(names))
-        for conv in (self.here, self.whole):
-            nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
-        for conv in (self.cam, self.share):
-            nn.init.normal_(conv.weight, std=0.05)
+        self.pool = (math.ceil(height / GRID[0]), math.ceil(width / GRID[1]))
+        self.grid = (math.ceil(height / self.pool[0]), math.ceil(width / self.pool[1]))
+        self.width = min(WIDEST, 2 * channels)
+        self.mix = nn.Linear(channels * self.grid[0] * self.grid[1], self.width, bias=False)
+        self.norm: nn.Module = nn.BatchNorm1d(self.width)
+        self.tell = nn.Linear(self.width, names)
+        nn.init.kaiming_normal_(self.mix.weight, nonlinearity="relu")
+        nn.init.normal_(self.tell.weight, std=0.01)
+        nn.init.zeros_(self.tell.bias)
 
     def forward(self, maps: list[Tensor]) -> Outputs:
-        """-> logits (N, K), cam (N, K, h, w)."""
+        """-> logits (N, K) and, in eval mode, cam (N, K, h, w); in training hidden (N, width) instead."""
         feature = maps[-1]  # (N, C, h, w)
-        whole = self.whole(feature.mean((2, 3), keepdim=True))  # (N, hidden, 1, 1)
-        hidden = functional.relu(self.here(feature) + whole + self.place)
-        value, score = self.cam(hidden).float(), self.share(hidden).float()  # (N, K, h, w) both
-        places = score.shape[2] * score.shape[3]
-        cam = value * torch.softmax(score.flatten(2), -1).view_as(value) * places
-        return {"logits": cam.mean((2, 3)) + self.bias, "cam": cam}
+        if self.pool != (1, 1):
+            feature = functional.avg_pool2d(feature, self.pool, ceil_mode=True, count_include_pad=False)
+        flat = feature.flatten(1)  # (N, C * places)
+        hidden = functional.relu(self.norm(self.mix(flat)))
+        logits = self.tell(hidden).float()
+        if self.training:
+            return {"logits": logits, "hidden": hidden}
+        return {"logits": logits, "cam": self._cam(flat, hidden).float()}
+
+    def _cam(self, flat: Tensor, hidden: Tensor) -> Tensor:
+        """(N, K, h, w), whose mean over space plus the bias is the logit."""
+        weight, bias = self._mixing()
+        on = (hidden > 0).to(flat.dtype)  # (N, width)
+        gate = self.tell.weight[None] * on[:, None, :]  # (N, K, width)
+        rows, columns = self.grid
+        places = rows * columns
+        parts = torch.matmul(gate, weight) * flat[:, None, :]  # (N, K, C * places)
+        cam = parts.view(flat.shape[0], gate.shape[1], -1, rows, columns).sum(2)
+        even = torch.matmul(gate, bias) / places  # (N, K)
+        return (cam + even[:, :, None, None]) * places
+
+    def _mixing(self) -> tuple[Tensor, Tensor]:
+        """Weight (width, C * places) and bias (width,) of the hidden layer, its normalisation folded in."""
+        if isinstance(self.norm, nn.BatchNorm1d):
+            return _folded(self.mix.weight, self.norm)
+        return self.mix.weight, cast(Tensor, self.mix.bias)
+
+    @torch.no_grad()
+    def fuse(self) -> None:
+        """Fold the normalisation into its layer, in place; call in eval mode."""
+        if isinstance(self.norm, nn.BatchNorm1d):
+            weight, bias = _folded(self.mix.weight, self.norm)
+            mix = nn.Linear(self.mix.in_features, self.mix.out_features)
+            mix.weight.copy_(weight)
+            mix.bias.copy_(bias)
+            self.mix, self.norm = mix.to(weight.device), nn.Identity()
+
+
+def _folded(weight: Tensor, norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
+    """(out, in) weight and (out,) bias of a layer followed by a normalisation with its running statistics."""
+    mean, variance = cast(Tensor, norm.running_mean).double(), cast(Tensor, norm.running_var).double()
+    scale = norm.weight.double() / torch.sqrt(variance + norm.eps)
+    return (weight.double() * scale[:, None]).to(weight.dtype), (norm.bias.double() - mean * scale).to(weight.dtype)
 
 
 Head = Callable[[Task, tuple[int, ...], tuple[int, int]], nn.Module]

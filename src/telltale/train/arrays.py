@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from telltale.errors import TrainError
 from telltale.tasks import Target, Task
+from telltale.train.hints import Hints
 
 SMALLEST = 8
 """Pictures to train on: fewer is a mistake, not a data set."""
@@ -21,13 +22,14 @@ class Arrays:
     """N pictures at the model's input size.
 
     pixels: (N, H, W, 3) uint8, may be memory-mapped. target: with a leading axis N.
-    train, watch: row numbers; watch may be empty.
+    train, watch: row numbers; watch may be empty. hints: what else is known of each picture; None: nothing.
     """
 
     pixels: NDArray[np.uint8]
     target: Target
     train: NDArray[np.int64]
     watch: NDArray[np.int64]
+    hints: Hints | None = None
 
 
 def pick_watch(groups: Sequence[str], share: float, seed: int) -> set[str]:

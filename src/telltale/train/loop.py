@@ -32,7 +32,7 @@ from telltale.tasks import Target, Task
 from telltale.train.arrays import Arrays, pick_side
 from telltale.train.augment import augment, draw_moves, to_float
 from telltale.train.journal import Journal, Row
-from telltale.train.losses import BatchTarget, Loss, make_loss
+from telltale.train.losses import BatchTarget, Loss, hint_loss, make_loss
 from telltale.train.schedule import Schedule, average, parameter_groups
 
 WATCH_BATCH = 128
@@ -172,9 +172,11 @@ class Loop:
         done = self._done()
         for group in self.optimizer.param_groups:
             group["lr"] = self.schedule.rate(done)
-        pixels, target = self._batch(rows)
+        pixels, target, hints = self._batch(rows)
         outputs = self.model(pixels)
         loss = self.loss(outputs, target)
+        if hints is not None and self.settings.hint_weight:
+            loss = loss + self.settings.hint_weight * hint_loss(outputs["hints"], hints)
         self.optimizer.zero_grad(set_to_none=True)
         self.fabric.backward(loss)
         self.fabric.clip_gradients(self.model, self.optimizer, max_norm=5.0, error_if_nonfinite=False)
@@ -200,8 +202,8 @@ class Loop:
         at.loss_sum = [a + b for a, b in zip(before, each.tolist(), strict=True)]
         at.loss_count = [a + b for a, b in zip(at.loss_count or [0.0] * len(count), count.tolist(), strict=True)]
 
-    def _batch(self, rows: Tensor) -> tuple[Tensor, BatchTarget]:
-        """A batch as the network takes it, moved by random moves that depend on the step alone."""
+    def _batch(self, rows: Tensor) -> tuple[Tensor, BatchTarget, Tensor | None]:
+        """A batch as the network takes it, moved by random moves that depend on the step alone; and its hints."""
         device = self.fabric.device
         height, width = self.arrays.pixels.shape[1:3]
         generator = torch.Generator().manual_seed(
@@ -212,7 +214,12 @@ class Loop:
         flipped = moves.flipped[:, None]
         plain, mirrored = (_tensors(side, rows) for side in (self.arrays.target, self.mirrored))
         target = BatchTarget(*(torch.where(flipped, m, p).to(device) for p, m in zip(plain, mirrored, strict=True)))
-        return augment(pixels, moves), target
+        hints = None
+        if self.arrays.hints is not None and self.arrays.hints.names:
+            index = rows.numpy()
+            mirrored, plain_hints = self.arrays.hints.mirrored[index], self.arrays.hints.values[index]
+            hints = torch.where(flipped, torch.from_numpy(mirrored), torch.from_numpy(plain_hints)).to(device)
+        return augment(pixels, moves), target, hints
 
     def _close_epoch(self, journal: Journal | None) -> None:
         """Watch, write the journal, keep the best, and begin the next epoch."""

@@ -82,6 +82,13 @@ class StatesLoss:
         return loss.sum() / count.sum().clamp(min=1)
 
 
+def hint_loss(answers: Tensor, hints: Tensor) -> Tensor:
+    """Mean squared error over the hints that are known (not NaN); 0 where none is. Both (N, M)."""
+    known = ~torch.isnan(hints)
+    error = torch.where(known, answers.float() - torch.nan_to_num(hints), 0.0)
+    return error.square().sum() / known.sum().clamp(min=1)
+
+
 def _states(task: Task, target: Target, settings: Train) -> Loss:
     positive, negative = side_weights(target)
     return StatesLoss(torch.from_numpy(positive), torch.from_numpy(negative), settings.hidden)

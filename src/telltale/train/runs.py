@@ -30,6 +30,7 @@ from telltale.train.arrays import Arrays, check_labels, check_mirror, pick_side,
 from telltale.train.augment import augment, draw_moves
 from telltale.train.cache import Source, open_cache
 from telltale.train.device import make_fabric, pick_threads
+from telltale.train.hints import make_hints
 from telltale.train.journal import Row
 from telltale.train.loop import Loop
 
@@ -103,7 +104,9 @@ def run(
     except KeyboardInterrupt as stop:
         raise Interrupted("stopped while reading the pictures", next="run it again; nothing is lost") from stop
     torch.manual_seed(chosen.seed)
-    network = build(chosen.backbone, task, project.config.input.height, project.config.input.width)
+    size = project.config.input
+    told = len(arrays.hints.names) if arrays.hints else 0
+    network = build(chosen.backbone, task, size.height, size.width, hints=told)
     if chosen.threads is None and fabric.device.type == "cpu":
         # Kept in the run's config: another number of threads adds up in another order.
         chosen = chosen.model_copy(update={"threads": pick_threads(network, chosen.batch, fabric)})
@@ -121,6 +124,7 @@ def run(
         code_version=__version__,
         fused_parameters=count_parameters(network.fused()),
         macs=count_macs(network),
+        hints=told,
     )
     if begun:
         _check_same(begun, config, run_dir)
@@ -240,7 +244,8 @@ def load_arrays(
     with steps("read", len(sources)) as progress:
         pixels = open_cache(project.root / CACHE, sources, preprocess, threads=os.cpu_count() or 2, progress=progress)
     parts = {example.group: "watch" if example.group in watched else "train" for example in examples}
-    return Arrays(pixels, target, train, watch), parts, notes
+    hints = make_hints(examples, task, target, settings.hints)
+    return Arrays(pixels, target, train, watch, hints), parts, notes
 
 
 def _check_same(begun: RunConfig, now: RunConfig, run_dir: Path) -> None:
