@@ -93,7 +93,7 @@ class Train(Section):
     )
     save_every_s: float = Field(10.0, ge=0, description="seconds between checkpoints; a kill loses at most this much")
     hints: dict[str, Hint] = Field({}, description="numbers kept with the pictures, learned beside the labels")
-    hint_weight: float = Field(1.0, ge=0, description="of the hints and of what is visible, beside the labels")
+    hint_weight: float = Field(1.0, ge=0, description="of the hints beside the labels")
     augment: Augment = Augment()
 
     @property

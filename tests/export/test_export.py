@@ -48,7 +48,7 @@ def test_the_mean_of_the_map_is_the_logit(network: Network, exported: Bundle) ->
     images = synthetic(4, 64, 48, seed=9)
     outputs = Predictor.open(exported.path, variant="float").run(images, outputs=("probabilities", "cam"))
     temperature = np.array(list(exported.spec.temperature.values()))
-    bias = np.asarray(network.head.get_parameter("bias").detach())
+    bias = np.asarray(network.head.get_parameter("tell.bias").detach())
     logits = outputs["cam"].mean((2, 3)) + bias
     np.testing.assert_allclose(1 / (1 + np.exp(-logits / temperature)), outputs["probabilities"], atol=1e-5)
 

@@ -113,7 +113,7 @@ def test_a_run_gives_its_averaged_weights(tmp_path: Path, task: Task) -> None:
     network, config = load_run(a_run(tmp_path / "r", task))
     assert not network.training
     assert config.input.width == 48
-    assert float(network.state_dict()["head.bias"][0]) == 1.0
+    assert float(network.state_dict()["head.tell.bias"][0]) == 1.0
     assert network(torch.rand(1, 3, 32, 48))["logits"].shape == (1, 3)
 
 

@@ -1,9 +1,8 @@
 """What is known of a training picture besides its labels, as numbers to learn. Knows nothing of networks.
 
 Which door is open cannot be told before it is known from where the car is seen, and labels alone take long to teach
-that. Where a collector kept the camera with each picture, or how much of each part is visible, the network learns these
-beside the labels: an auxiliary task (Caruana 1997, multitask learning). They are needed for training only: what ships
-is the same network without them.
+that. Where a collector kept the camera with each picture the network learns it beside the labels: an auxiliary task
+(multitask learning, Caruana 1997). It is needed for training only: what ships is the same network without it.
 """
 
 from __future__ import annotations
@@ -16,7 +15,6 @@ import numpy as np
 
 from telltale.dataset.catalogue import Example
 from telltale.project import Hint
-from telltale.tasks import Target, Task
 from telltale.tasks.task import Floats
 
 FEWEST = 8
@@ -40,15 +38,11 @@ class Hints:
         return cls(empty, empty, ())
 
 
-def make_hints(examples: Sequence[Example], task: Task, target: Target, wanted: Mapping[str, Hint]) -> Hints:
-    """The wanted numbers of each picture's meta, and the visible share of each label where somebody measured it.
-
-    An angle becomes the sine and cosine of itself and of its double; a share its square root, the side of a square.
-    """
+def make_hints(examples: Sequence[Example], wanted: Mapping[str, Hint]) -> Hints:
+    """The wanted numbers of each picture's meta. An angle becomes the sine and cosine of itself and of its double."""
     columns: list[tuple[str, Floats, Floats]] = []
     for name, hint in wanted.items():
         columns += _columns(name, hint, _numbers([example.meta.get(name) for example in examples]))
-    columns += _visible(examples, task, target)
     kept = [scaled for name, plain, flipped in columns if (scaled := _scaled(name, plain, flipped)) is not None]
     if not kept:
         return Hints.none(len(examples))
@@ -76,22 +70,6 @@ def _columns(name: str, hint: Hint, values: Floats) -> list[tuple[str, Floats, F
         for times in (1, 2)
         for word, wave in (("sin", np.sin), ("cos", np.cos))
     ]
-
-
-def _visible(examples: Sequence[Example], task: Task, target: Target) -> list[tuple[str, Floats, Floats]]:
-    shares = np.array(
-        [
-            [np.nan if (label := e.labels.get(name)) is None or label.visible is None else label.visible]
-            for e in examples
-            for name in task.names
-        ],
-        np.float32,
-    ).reshape(len(examples), len(task.names))
-    if target.values.shape != shares.shape:  # a task whose target is not one value a name
-        return []
-    sides = np.sqrt(shares)
-    mirrored = task.mirror(Target(sides, target.known, target.hidden)).values
-    return [(f"visible {name}", sides[:, k], mirrored[:, k]) for k, name in enumerate(task.names)]
 
 
 def _scaled(name: str, plain: Floats, flipped: Floats) -> tuple[str, Floats, Floats] | None:

@@ -244,7 +244,7 @@ def load_arrays(
     with steps("read", len(sources)) as progress:
         pixels = open_cache(project.root / CACHE, sources, preprocess, threads=os.cpu_count() or 2, progress=progress)
     parts = {example.group: "watch" if example.group in watched else "train" for example in examples}
-    hints = make_hints(examples, task, target, settings.hints)
+    hints = make_hints(examples, settings.hints)
     return Arrays(pixels, target, train, watch, hints), parts, notes
 
 
