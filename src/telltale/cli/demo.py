@@ -54,11 +54,20 @@ kind = "states"
 names = ["front_left", "front_right", "rear_left", "rear_right", "hood"]
 mirror = [["front_left", "front_right"], ["rear_left", "rear_right"]]
 
+[input]
+width = 160
+height = 120
+
 [split]
 {split}
 
 [train]
 {train}
+
+[train.hints]   # kept with each picture by the collector; learned beside the labels, not shipped
+azimuth = {{ period = 360, mirror = "negate" }}
+elevation = {{ mirror = "same" }}
+distance = {{ mirror = "same" }}
 """
 
 
