@@ -46,9 +46,11 @@ def collect(folder: Path, views: int, seed: int, name: str) -> Project:
     """A project with every combination, `views` of each."""
     project = start(folder, FULL)
     recipe = load_recipe(pages.web_root() / RECIPE).model_copy(update={"views": views, "seed": seed})
-    with Catalogue.open(project.catalogue_path, project.images) as catalogue:
-        with progress(f"collect {name}", make_plan(recipe).views, "pictures") as step:
-            collect_page(recipe, catalogue, progress=step)
+    with (
+        Catalogue.open(project.catalogue_path, project.images) as catalogue,
+        progress(f"collect {name}", make_plan(recipe).views, "pictures") as step,
+    ):
+        collect_page(recipe, catalogue, progress=step)
     return project
 
 

@@ -240,7 +240,7 @@ function widget() {
 function start() {
   document.body.classList.toggle("with-widget", settings.widget !== null);
   for (const complaint of settings.complaints) say(complaint);
-  const view = new View(canvas, { antialias: settings.aa });
+  const view = new View(canvas, { antialias: settings.aa, detail: settings.detail });
   const car = new Car(view);
   let look = { ...DEFAULT_LOOK };
   let showLook = () => {};

@@ -32,6 +32,10 @@ const OTHERS = {
   anim: flag,
   ui: flag,
   aa: flag,
+  detail: {
+    wants: "a number from 0.3 to 1",
+    read: (value) => (Number(value) >= 0.3 && Number(value) <= 1 ? Number(value) : null),
+  },
   width: integer(64, 4096),
   height: integer(64, 4096),
   dpr: {
@@ -54,6 +58,7 @@ const OTHERS = {
  * @property {{azimuth: number, elevation: number, distance?: number} | null} camera
  * @property {boolean} anim @property {boolean} ui 
  * @property {boolean | null} aa smooth edges; null leaves it to the page
+ * @property {number | null} detail of the car's surface; null is all of it
  * @property {number | null} width @property {number | null} height @property {number | null} dpr
  * @property {string | null} seed @property {string | null} widget @property {string | null} bundle
  * @property {string | null} host @property {number | null} rate

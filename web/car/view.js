@@ -28,8 +28,8 @@ function drawnInSoftware() {
 }
 
 export class View {
-  /** @param {HTMLCanvasElement} canvas @param {{antialias: boolean}} options */
-  constructor(canvas, { antialias }) {
+  /** @param {HTMLCanvasElement} canvas @param {{antialias: boolean | null, detail: number | null}} options */
+  constructor(canvas, { antialias, detail }) {
     const software = drawnInSoftware();
     antialias ??= !software; // smooth edges cost software rendering as much again
     this.canvas = canvas;
@@ -42,7 +42,7 @@ export class View {
     this.camera = new THREE.PerspectiveCamera(FIELD, 4 / 3, 0.1, 60);
     this.scene = new THREE.Scene();
     this.stage = new Surroundings(this.renderer, software);
-    const model = buildCar();
+    const model = buildCar(detail ?? 1);
     this.materials = carMaterials(this.stage.shared);
     this.car = carObject(model, this.materials);
     this.scene.add(this.car.root, this.stage.backdrop);
