@@ -24,7 +24,8 @@ vec2 onMap(vec3 d) { return .5 + .496 * d.xz * inversesqrt(max(2. + 2. * d.y, .0
 
 /** Side of that map in pixels: less where there is no graphics hardware. */
 const MAP_SIZE = { hardware: 256, software: 128 };
-const SHADOW = 256;
+/** Side of the shadow's map in pixels. */
+const SHADOW = { hardware: 256, software: 128 };
 /** Half the side of the square of ground that takes a shadow, in metres. */
 const REACH = 5;
 
@@ -126,7 +127,8 @@ export class Surroundings {
     /** What the car's materials read. */
     this.shared = { ...this.world, around: uniform(this.map.texture), levels: uniform(Math.log2(size) - 1) };
 
-    const target = () => new THREE.WebGLRenderTarget(SHADOW, SHADOW, { depthBuffer: false, format: THREE.RGFormat, type: THREE.UnsignedByteType });
+    const shadow = software ? SHADOW.software : SHADOW.hardware;
+    const target = () => new THREE.WebGLRenderTarget(shadow, shadow, { depthBuffer: false, format: THREE.RGFormat, type: THREE.UnsignedByteType });
     [this.cast, this.blurred] = [target(), target()];
     this.flat = new THREE.ShaderMaterial({
       vertexShader: FLAT_VERTEX, fragmentShader: "uniform vec4 ink; void main() { gl_FragColor = ink; }", side: THREE.DoubleSide,
@@ -175,12 +177,7 @@ export class Surroundings {
     w.wallColour.value.set(...around.wall);
     for (const name of ["night", "turn", "outdoors"]) w[name].value = around[name];
     w.exposure.value = exposure;
-    for (const material of [this.behind, this.sphere]) {
-      if (material.defines.KIND !== around.kind) {
-        material.defines.KIND = around.kind;
-        material.needsUpdate = true;
-      }
-    }
+    this.backdrop.material = this.ofKind(this.behind, around.kind);
     const u = this.sphere.uniforms;
     u.skyShare.value = around.sky;
     for (let i = 0; i < MAX_LAMPS; i++) {
@@ -191,10 +188,27 @@ export class Surroundings {
       u.lampAcross.value[i].set(...lamp.across);
       u.lampSize.value[i].set(...lamp.size);
     }
-    this.screen.material = this.sphere;
+    this.screen.material = this.ofKind(this.sphere, around.kind);
     this.renderer.setRenderTarget(this.map);
     this.renderer.render(this.screenScene, this.noCamera);
     this.renderer.setRenderTarget(null);
+  }
+
+  /**
+   * A material for one kind of surroundings. One for each is kept: a material that changes its kind has its program
+   * thrown away and compiled anew, which takes longer than drawing.
+   * @param {THREE.ShaderMaterial} material @param {number} kind
+   */
+  ofKind(material, kind) {
+    if (material.defines.KIND === kind) return material;
+    const kinds = (material.userData.kinds ??= new Map());
+    if (!kinds.has(kind)) {
+      const twin = material.clone();
+      twin.uniforms = material.uniforms;
+      twin.defines = { ...material.defines, KIND: kind };
+      kinds.set(kind, twin);
+    }
+    return kinds.get(kind);
   }
 
   /** @param {{scene: THREE.Scene, pose: (openness: Record<string, number>) => void, override: (m: THREE.Material | null) => void}} proxy */
