@@ -20,6 +20,8 @@ from telltale.project import FILE, Project
 
 RECIPE = "car/page.toml"
 RUN = "demo"
+SHAPE = "width=960&height=720"
+"""The model sees pictures of the shape it was trained on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +35,9 @@ class Plan:
 
 
 FULL = Plan(
-    views=64,
+    views=72,
     combinations=None,
-    train="minutes = 3.0",
+    train="minutes = 3.0\nbatch = 32\nlearning_rate = 0.004\nwatch = 0",
     split="train = 0.66\ncalibration = 0.19\ntest = 0.15",
 )
 QUICK = Plan(
@@ -124,8 +126,8 @@ def _say_address(line: str) -> None:
     out.print(line, markup=False)
     if line.startswith("telltale serves"):
         url = line.rsplit(" ", 1)[1]
-        out.print(f"\nopen the car, told by the server:      [bold]{url}/car/?widget=ws[/]")
-        out.print(f"open the car, told inside the browser: [bold]{url}/car/?widget=local[/]\n")
+        out.print(f"\nopen the car, told by the server:      [bold]{url}/car/?widget=ws&{SHAPE}[/]")
+        out.print(f"open the car, told inside the browser: [bold]{url}/car/?widget=local&{SHAPE}[/]\n")
 
 
 def run_demo(folder: Path, plan: Plan) -> Steps:
