@@ -1,0 +1,125 @@
+# ruff: noqa: E501 - sentences and table rows
+"""docs/numbers.md from bench/results/*.json: `python -m bench.table`. What was asked stands beside what was reached."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.machine import RESULTS
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "numbers.md"
+
+HEAD = """# What was measured
+
+Made by `python -m bench.table` from `bench/results/*.json`, which `make bench` writes. Every file there names its machine and its hour.
+
+"""
+
+
+def load(name: str) -> dict[str, Any] | None:
+    """One result, or None where it was not measured."""
+    path = RESULTS / f"{name}.json"
+    return json.loads(path.read_text()) if path.is_file() else None
+
+
+def share(measure: dict[str, Any]) -> str:
+    """98.3 % (97.1 to 99.2)"""
+    if measure["value"] is None:
+        return "-"
+    text = f"{100 * measure['value']:.1f} %"
+    if measure.get("low") is None:
+        return text
+    return f"{text} ({100 * measure['low']:.1f} to {100 * measure['high']:.1f})"
+
+
+def asked() -> list[str]:
+    """The table of numbers asked against reached."""
+    rows = ["| what | asked | reached |", "|---|---|---|"]
+    if demo := load("demo"):
+        steps = ", ".join(f"{name} {seconds:.0f}" for name, seconds in demo["seconds"].items())
+        rows.append(
+            f"| `telltale demo`, after installation | {demo['target_s']:.0f} s | {demo['wall_s']:.0f} s ({steps}) |"
+        )
+    if accuracy := load("accuracy"):
+        overall = accuracy["telltale"]["heads"]["overall"]
+        right, told = share(overall["told_accuracy"]), share(overall["coverage"])
+        rows.append(f"| told answers right, views never seen | 99 % | {right} |")
+        rows.append(f"| of all answers, told | 85 % | {told} |")
+    if speed := load("collect"):
+        rates = ", ".join(f"{size}: {told['frames_per_s']:.1f}" for size, told in speed["sizes"].items())
+        rows.append(f"| saved pictures a second, car page | {speed['target_frames_per_s']:.0f} | {rates} |")
+    if latency := load("serve_latency"):
+        rows.append(f"| answer over a socket / decode, resize and run alone | 1.5 | {latency['ratio']:.2f} |")
+    if flood := load("serve_load"):
+        flooded = flood.get("flood", flood)
+        rows.append(f"| 8 clients at full speed: connections lost | 0 | {flooded.get('lost', '?')} |")
+    if browser := load("browser"):
+        rows.append(f"| the browser's golden set, largest difference | 1e-3 | {browser['report']['maxDiff']:.1e} |")
+    if augment := load("train_augment"):
+        rows.append(f"| augmentation's share of a training step on the CPU | 0.33 | {_augment(augment)} |")
+    return rows
+
+
+def _augment(numbers: dict[str, Any]) -> str:
+    return ", ".join(f"{row['backbone']} {row['share']:.2f}" for row in numbers["steps"] if row["precision"] == "32-true")
+
+
+def heads() -> list[str]:
+    """Accuracy of each head, beside the plain CNN."""
+    found = load("accuracy")
+    if found is None:
+        return []
+    rows = [
+        "",
+        "## Accuracy on the car page",
+        "",
+        f"{found['pictures']['test']} test pictures of other views and looks than the {found['pictures']['train']} trained on and the "
+        f"{found['pictures']['calibration']} calibrated on; {len(found['never_trained'])} of 32 combinations were never trained; "
+        f"{found['minutes']:g} minutes of training for each; 95 % intervals, combinations resampled. Near-duplicates of training "
+        f"pictures among the test pictures: {found['near_duplicates_of_training_in_test']}. Thresholds by the same rule for both.",
+        "",
+        "| | telltale: told | of those right | accuracy | AUROC | plain CNN: told | of those right | accuracy | AUROC |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    plain = found["plain_cnn"]["heads"]
+    for name, row in found["telltale"]["heads"].items():
+        cells = [share(side[key]) for side in (row, plain[name]) for key in ("coverage", "told_accuracy", "accuracy")]
+        aurocs = [
+            f"{side['auroc']['value']:.3f}" if side["auroc"]["value"] is not None else "-"
+            for side in (row, plain[name])
+        ]
+        rows.append(f"| {name} | {' | '.join([*cells[:3], aurocs[0], *cells[3:], aurocs[1]])} |")
+    for part, row in found["telltale"]["parts"].items():
+        cells = [share(row[key]) for key in ("coverage", "told_accuracy", "accuracy")]
+        rows.append(
+            f"| *{part}* ({row['pictures']} pictures) | {' | '.join(cells)} | {row['auroc']['value']:.3f} | | | | |"
+        )
+    model = found["telltale"]
+    rows += [
+        "",
+        f"telltale: `{model['backbone']}`, {model['parameters']:,} parameters, {model['macs'] / 1e6:.1f} M multiply-adds, "
+        f"{model['epochs']} epochs. Plain CNN: three layers of 32, 64 and 128 channels, 134,853 parameters, 160x160.",
+    ]
+    return rows
+
+
+def machines() -> list[str]:
+    """Where and when each file was measured."""
+    rows = ["", "## Where", "", "| file | measured | machine |", "|---|---|---|"]
+    for path in sorted(RESULTS.glob("*.json")):
+        told = json.loads(path.read_text())
+        machine = told["machine"]
+        rows.append(f"| {path.name} | {told['measured']} | {machine['processor']}, {machine['cores']} cores |")
+    return rows
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    PAGE.write_text(HEAD + "\n".join([*asked(), *heads(), *machines()]) + "\n", encoding="utf-8")
+    print(f"wrote {PAGE}")
+
+
+if __name__ == "__main__":
+    main()
