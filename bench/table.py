@@ -64,7 +64,9 @@ def asked() -> list[str]:
 
 
 def _augment(numbers: dict[str, Any]) -> str:
-    return ", ".join(f"{row['backbone']} {row['share']:.2f}" for row in numbers["steps"] if row["precision"] == "32-true")
+    return ", ".join(
+        f"{row['backbone']} {row['share']:.2f}" for row in numbers["steps"] if row["precision"] == "32-true"
+    )
 
 
 def heads() -> list[str]:
