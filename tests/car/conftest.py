@@ -59,7 +59,7 @@ class CarPage:
         return pixels.reshape(6, shot["height"], shot["width"])[:, ::-1]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def pages() -> Iterator[PageServer]:
     if not vendor_ready():
         pytest.skip("web/vendor is not made: run npm ci && npm run vendor in web/")
@@ -67,7 +67,7 @@ def pages() -> Iterator[PageServer]:
         yield server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if program is None:
@@ -81,7 +81,7 @@ def chromium() -> Iterator[Browser]:
 OpenCar = Callable[..., CarPage]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def open_car(chromium: Browser, pages: PageServer) -> OpenCar:
     """Opens the page with parameters and waits until it is ready; `reduced` asks for less motion."""
 
@@ -105,7 +105,7 @@ def open_car(chromium: Browser, pages: PageServer) -> OpenCar:
     return opened
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def still(open_car: OpenCar) -> Iterator[CarPage]:
     """One small page without a panel or animation, shared by the tests that set all they need."""
     car = open_car({**SMALL, "anim": "0"})
@@ -113,7 +113,7 @@ def still(open_car: OpenCar) -> Iterator[CarPage]:
     car.page.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def lively(open_car: OpenCar) -> Iterator[CarPage]:
     """One page with its panel, as a visitor has it."""
     car = open_car({}, window=(640, 480))
