@@ -6,19 +6,19 @@ for sent in send(["picture.jpg", "folder/"], "127.0.0.1:8000"):
 
 from __future__ import annotations
 
+import asyncio
 import json
 import ssl
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
+from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidHandshake, WebSocketException
-from websockets.sync.client import ClientConnection, connect
 
 from telltale.errors import ImageError, ServeError
 from telltale.serve.settings import is_loopback
@@ -169,25 +169,27 @@ def _post(pictures: list[Path], server: Server, context: ssl.SSLContext | None, 
 
 
 def _stream(pictures: list[Path], server: Server, context: ssl.SSLContext | None, timeout_s: float) -> Iterator[Sent]:
-    with _connected(server, context, timeout_s) as socket:
-        greeting = _message(_receive(socket, server, timeout_s), server)
-        if greeting["type"] != "hello":
-            raise ServeError(server.socket, expected="hello", got=str(greeting.get("message", greeting)))
-        for path in pictures:
-            data = _read(path)
-            start_s = time.perf_counter()
-            try:
-                socket.send(data)
-            except WebSocketException as cause:
-                raise _unreachable(server, cause) from cause
-            text = _receive(socket, server, timeout_s)
-            yield Sent(path, _message(text, server), (time.perf_counter() - start_s) * 1e3)
+    """One frame after the other. On a loop of its own: websockets' threaded client reads and writes one TLS
+    connection from two threads, which OpenSSL does not allow; now and then it hung.
+    """
+    with asyncio.Runner() as runner:
+        socket = runner.run(_connect(server, context, timeout_s))
+        try:
+            greeting = _message(runner.run(_receive(socket, server, timeout_s)), server)
+            if greeting["type"] != "hello":
+                raise ServeError(server.socket, expected="hello", got=str(greeting.get("message", greeting)))
+            for path in pictures:
+                data = _read(path)
+                start_s = time.perf_counter()
+                text = runner.run(_ask(socket, data, server, timeout_s))
+                yield Sent(path, _message(text, server), (time.perf_counter() - start_s) * 1e3)
+        finally:
+            runner.run(socket.close())
 
 
-@contextmanager
-def _connected(server: Server, context: ssl.SSLContext | None, timeout_s: float) -> Iterator[ClientConnection]:
+async def _connect(server: Server, context: ssl.SSLContext | None, timeout_s: float) -> ClientConnection:
     try:
-        socket = connect(
+        return await connect(
             server.socket,
             ssl=context,
             compression=None,
@@ -197,14 +199,21 @@ def _connected(server: Server, context: ssl.SSLContext | None, timeout_s: float)
         )
     except (OSError, InvalidHandshake, WebSocketException) as cause:
         raise _unreachable(server, cause) from cause
-    with socket:
-        yield socket
 
 
-def _receive(socket: ClientConnection, server: Server, timeout_s: float) -> str:
+async def _ask(socket: ClientConnection, data: bytes, server: Server, timeout_s: float) -> str:
     try:
-        return str(socket.recv(timeout=timeout_s))
+        await socket.send(data)
     except (OSError, WebSocketException) as cause:
+        raise _unreachable(server, cause) from cause
+    return await _receive(socket, server, timeout_s)
+
+
+async def _receive(socket: ClientConnection, server: Server, timeout_s: float) -> str:
+    try:
+        async with asyncio.timeout(timeout_s):
+            return str(await socket.recv())
+    except (OSError, WebSocketException) as cause:  # TimeoutError is an OSError
         raise _unreachable(server, cause) from cause
 
 
