@@ -56,6 +56,16 @@ def _check_names(names: tuple[str, ...], project: Project) -> None:
         )
 
 
+@app.command("start")
+def start_recipe(
+    url: Annotated[str, typer.Argument(help="The page: http(s)://, file:// or telltale:car/index.html.")],
+) -> None:
+    """Look at a page and print a first page.toml for it: its canvases, its controls, what it tells of itself."""
+    from telltale.collect import starter_recipe
+
+    print(starter_recipe(url))
+
+
 @app.command("folder")
 def collect_from_folder(
     folder: Annotated[Path, typer.Argument(help="A data set: images/ + labels/*.json, a CSV, or a folder a class.")],
