@@ -13,17 +13,19 @@ from pathlib import Path
 import pytest
 
 from telltale import pages
+from tiny_bundle import make_tiny_bundle
 
 ROOT = Path(__file__).resolve().parent.parent
 
 SERVE = """
 import json, sys, urllib.request
 import telltale, telltale.pages as pages
-with pages.PageServer() as server:
+from telltale.serve.server import ServerThread
+with ServerThread(telltale.load(sys.argv[1], threads=1)) as server:
     sizes = {}
-    for path in ("car/index.html", "widget/tell-tale.js", "vendor/three/three.module.min.js",
+    for path in ("car/", "widget/tell-tale.js", "vendor/three/three.module.min.js", "bundle/bundle.json", "healthz",
                  "vendor/onnxruntime-web/ort-wasm-simd-threaded.wasm", "vendor/lit/index.js"):
-        sizes[path] = len(urllib.request.urlopen(server.url(path)).read())
+        sizes[path] = len(urllib.request.urlopen(f"{server.url}/{path}").read())
 print(json.dumps({"from": telltale.__file__, "root": str(pages.web_root()), "sizes": sizes}))
 """
 
@@ -62,11 +64,13 @@ def test_the_wheel_serves_its_pages_from_a_clean_environment(wheel: Path, tmp_pa
     pip = [sys.executable, "-m", "pip", "--python", str(python), "--disable-pip-version-check"]
     subprocess.run([*pip, "install", "--quiet", "--no-deps", "--no-index", str(wheel)], check=True)
     (site / "borrowed.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    ran = subprocess.run([python, "-I", "-c", SERVE], capture_output=True, text=True, cwd=tmp_path)
+    bundle = make_tiny_bundle(tmp_path)
+    ran = subprocess.run([python, "-I", "-c", SERVE, bundle], capture_output=True, text=True, cwd=tmp_path)
     assert ran.returncode == 0, ran.stderr
     told = json.loads(ran.stdout)
     assert told["from"].startswith(str(site))
     assert told["root"].startswith(str(site))
+    assert min(told["sizes"].values()) > 10
     assert told["sizes"]["vendor/onnxruntime-web/ort-wasm-simd-threaded.wasm"] > 1_000_000
 
 
