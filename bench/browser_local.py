@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         predictor = Predictor.open(bundle, threads=1)
         with ServerThread(predictor) as server, open_page() as page:
             page.goto(server.url + PAGE)
-            page.wait_for_function("document.querySelector('tell-tale')?.connect")
+            page.wait_for_function("typeof document.querySelector('tell-tale')?.connect === 'function'")
             page.evaluate("document.querySelector('tell-tale').connect()")
             page.wait_for_function("document.querySelector('tell-tale').report?.medianMs !== undefined")
             report = page.evaluate("document.querySelector('tell-tale').report")

@@ -20,7 +20,7 @@ from telltale.serve.server import ServerThread
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 DEMO = Path("telltale-demo")
 VIEW = "width=960&height=720&paint=blue&background=street&time=15&camera=52,16,6.6&open=front_left,hood"
-TELLS = "document.querySelector('tell-tale')?.connect"
+TELLS = "typeof document.querySelector('tell-tale')?.connect === 'function'"
 TOLD = "document.querySelector('tell-tale').shadowRoot.textContent.match(/%|0\\.\\d\\d/)"
 
 

@@ -73,7 +73,7 @@ def test_the_widget_tells_on_the_car_page(made: Path, mode: str) -> None:
         page = browser.new_page(viewport={"width": 1100, "height": 700})
         page.set_default_timeout(60_000)
         page.goto(f"{server.url}/car/?widget={mode}&width=320&height=240&open=hood")
-        page.wait_for_function(f"{TELL}?.connect")
+        page.wait_for_function(f"typeof {TELL}?.connect === 'function'")
         page.evaluate(
             f"() => {{ window.told = []; {TELL}.addEventListener('tell-tale-result', e => told.push(e.detail)); "
             f"{TELL}.connect(); }}"
