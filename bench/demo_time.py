@@ -1,6 +1,6 @@
 """How long `telltale demo` takes, from an empty folder to a report; installation and serving are not counted.
 
-python -m bench.demo_time [--quick]
+python -m bench.demo_time [--quick] [--folder F]
 """
 
 from __future__ import annotations
@@ -22,21 +22,23 @@ TARGET_S = 480.0
 def main(arguments: Sequence[str] | None = None) -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--quick", action="store_true")
+    options.add_argument("--folder", type=Path, help="an empty folder to keep it in")
     given = options.parse_args(arguments)
-    with tempfile.TemporaryDirectory(prefix="telltale-demo-") as folder:
+    with tempfile.TemporaryDirectory(prefix="telltale-demo-") as temporary:
+        folder = given.folder or Path(temporary)
         command = [
             sys.executable,
             "-m",
             "telltale",
             "demo",
-            folder,
+            str(folder),
             "--no-serve",
             *(["--quick"] if given.quick else []),
         ]
         start_s = time.monotonic()
         subprocess.run(command, check=True)
         took_s = time.monotonic() - start_s
-        told = json.loads((Path(folder) / "demo.json").read_text())
+        told = json.loads((folder / "demo.json").read_text())
     keep(
         "demo_quick" if given.quick else "demo",
         {"wall_s": round(took_s, 1), "target_s": TARGET_S, "reached": took_s <= TARGET_S, **told},
