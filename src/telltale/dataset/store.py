@@ -67,9 +67,13 @@ def _connect_readonly(path: Path) -> sqlite3.Connection:
 
 
 def _check(path: Path, connection: sqlite3.Connection, *, readonly: bool) -> None:
-    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-    application = int(connection.execute("PRAGMA application_id").fetchone()[0])
-    tables = int(connection.execute("SELECT COUNT(*) FROM sqlite_schema").fetchone()[0])
+    connection.execute("BEGIN")  # one snapshot: another process may just be making the tables
+    try:
+        tables = int(connection.execute("SELECT COUNT(*) FROM sqlite_schema").fetchone()[0])
+        version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+        application = int(connection.execute("PRAGMA application_id").fetchone()[0])
+    finally:
+        connection.execute("ROLLBACK")
     if version > VERSION and application == APPLICATION_ID:
         raise CatalogueError(
             str(path),
