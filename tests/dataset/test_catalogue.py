@@ -9,6 +9,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -410,6 +411,31 @@ def test_a_reader_sees_no_half_transaction(catalogue: Catalogue) -> None:
         assert len(reader) == len(catalogue) == 2
         catalogue.add(png(7), suffix=".png", group="z", source="x")
         assert len(reader) == 3
+
+
+@pytest.mark.parametrize("n", range(12))
+def test_several_may_make_the_same_catalogue_at_once(tmp_path: Path, n: int) -> None:
+    errors: list[BaseException] = []
+    start = threading.Barrier(6)
+
+    def make() -> None:
+        try:
+            start.wait()
+            Catalogue.open(tmp_path / f"{n}.db", tmp_path / "images").close()
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=make) for _ in range(6)]
+    before_s = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(before_s)
+    assert errors == []
 
 
 def test_several_writers_take_turns(tmp_path: Path) -> None:

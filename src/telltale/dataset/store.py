@@ -32,11 +32,11 @@ CHECK_BELOW_BYTES = 256_000_000
 
 def connect(path: Path, *, readonly: bool) -> sqlite3.Connection:
     """An open, checked connection in autocommit mode. Raises CatalogueError."""
-    if not path.is_file():
-        if readonly or path.exists():
-            raise CatalogueError(
-                str(path), expected="a catalogue", got="a folder" if path.exists() else "no file", next=_advice(path)
-            )
+    if path.is_dir():  # asked once: another process may just be making the file
+        raise CatalogueError(str(path), expected="a catalogue", got="a folder", next=_advice(path))
+    if not path.exists():
+        if readonly:
+            raise CatalogueError(str(path), expected="a catalogue", got="no file", next=_advice(path))
         path.parent.mkdir(parents=True, exist_ok=True)
     elif path.stat().st_size == 0 and (readonly or backups(path)):
         raise _damaged(path, "an empty file")
