@@ -9,7 +9,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import sys
 import threading
 from pathlib import Path
 from typing import Any
