@@ -103,8 +103,10 @@ def test_any_json_is_a_spec_or_one_clear_error(data: Any) -> None:
 @given(st.sampled_from(list(BundleSpec.model_fields)), JSON)
 def test_any_value_in_any_field_is_a_spec_or_one_clear_error(field: str, value: Any) -> None:
     data = {**json.loads(tiny_spec().to_json()), field: value}
+    spec = None
     with contextlib.suppress(BundleError):
-        BundleSpec.from_json(json.dumps(data))
+        spec = BundleSpec.from_json(json.dumps(data))
+    assert spec is None or BundleSpec.from_json(spec.to_json()) == spec
 
 
 @given(st.binary(max_size=200))
@@ -164,8 +166,10 @@ def test_a_damaged_model_never_crashes_the_metadata_reader(position: int, value:
     model = bytearray(tiny_model(("a",), 32, 24))
     model[position % len(model)] = value
     for data in (bytes(model), bytes(model[: position % len(model)])):
+        found: dict[str, str] = {}
         with contextlib.suppress(ValueError):
-            read_metadata(data)
+            found = read_metadata(data)
+        assert all(isinstance(part, str) for pair in found.items() for part in pair)
 
 
 def test_the_card_tells_numbers_thresholds_and_leaks() -> None:

@@ -95,6 +95,8 @@ def test_the_wheel_zooms_within_limits(shut: CarPage) -> None:
     for _ in range(4):
         shut.page.mouse.wheel(0, -1200)
     shut.page.wait_for_function("Math.abs(car.camera().distance - 3) < 0.01")
+    shut.page.mouse.wheel(0, -1200)
+    assert shut.run("car.camera().distance >= 3") is True
 
 
 def test_the_keyboard_opens_parts_and_moves_the_camera(shut: CarPage) -> None:

@@ -153,8 +153,9 @@ def test_a_group_on_both_sides_is_a_leak_whatever_it_shows() -> None:
 
 
 def test_no_leak_no_error() -> None:
-    refuse_leaks([], NEAR_BITS)
-    refuse_leaks([example(scene(n), ("train", "test")[n % 2], n) for n in range(20)], NEAR_BITS)
+    for examples in ([], [example(scene(n), ("train", "test")[n % 2], n) for n in range(20)]):
+        assert find_leaks(examples, NEAR_BITS) == []
+        refuse_leaks(examples, NEAR_BITS)
 
 
 def test_a_missing_fingerprint_is_named() -> None:

@@ -68,6 +68,7 @@ def test_a_picture_file_can_be_tried(page: Page, server: ServerThread) -> None:
     }""")
     page.set_input_files("#file", {"name": "a.png", "mimeType": "image/png", "buffer": bytes(picture)})
     page.wait_for_selector("text=90 × 60 pixels")
+    assert page.locator("text=90 × 60 pixels").is_visible()
     page.set_input_files("#file", {"name": "b.png", "mimeType": "image/png", "buffer": b"no picture"})
     page.wait_for_selector("text=cannot show this file")
 

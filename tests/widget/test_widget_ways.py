@@ -34,6 +34,7 @@ def test_a_script_behind_the_element_takes_it_up(page: Page, server: ServerThrea
     with PlainServer(WIDGET, body=CANVAS + "<tell-tale autoconnect></tell-tale>" + script) as other:
         page.goto(other.url())
         wait_connected(page)
+        assert page.locator("tell-tale .link").inner_text() == f"Connected to ws://127.0.0.1:{server.port}"
 
 
 def test_a_module_connects_to_where_it_was_loaded_from(page: Page, server: ServerThread) -> None:
@@ -90,6 +91,7 @@ def test_a_page_that_refuses_foreign_scripts_takes_the_whole_bookmark(
         page.goto(other.url())
         paste(page, unquote(bookmarks[1].removeprefix("javascript:")))
         wait_connected(page)
+        assert page.locator("tell-tale .link").inner_text() == f"Connected to ws://127.0.0.1:{server.port}"
 
 
 def test_the_page_offers_what_to_copy(page: Page, server: ServerThread) -> None:

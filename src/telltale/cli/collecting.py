@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from telltale.cli.options import ProjectOption, one_of, open_project, out
+from telltale.cli.options import ProjectOption, one_of, out
 from telltale.errors import ConfigError
 from telltale.progress import progress
 from telltale.project import Project
@@ -34,7 +34,7 @@ def collect_from_page(
     from telltale.dataset.catalogue import Catalogue
 
     loaded = load_recipe(recipe)
-    opened = open_project(project)
+    opened = Project.open(project)
     _check_names(tuple(loaded.labels), opened)
     with Catalogue.open(opened.catalogue_path, opened.images) as catalogue:
         with progress("collect", make_plan(loaded).views, "pictures") as step:
@@ -91,7 +91,7 @@ def collect_from_folder(
     from telltale.dataset.formats import parse_map
     from telltale.dataset.interchange import import_folder
 
-    opened = open_project(project)
+    opened = Project.open(project)
     with Catalogue.open(opened.catalogue_path, opened.images) as catalogue:
         with progress("import", None, "pictures") as step:
             report = import_folder(

@@ -9,10 +9,11 @@ from typing import Annotated, Literal
 import typer
 from rich.table import Table
 
-from telltale.cli.options import ProjectOption, name_value, one_of, open_project, out
+from telltale.cli.options import ProjectOption, name_value, one_of, out
 from telltale.dataset.catalogue import Catalogue, Example
 from telltale.errors import CatalogueError
 from telltale.progress import progress
+from telltale.project import Project
 from telltale.tasks import Label, Task, stack_targets
 
 app = typer.Typer(no_args_is_help=True, help="See, set and take back labels.")
@@ -27,7 +28,7 @@ def list_labels(
     pictures: Annotated[bool, typer.Option("--pictures", help="A line for each picture.")] = False,
 ) -> None:
     """Count the labels; with --pictures, list them."""
-    opened = open_project(project)
+    opened = Project.open(project)
     with Catalogue.open(opened.catalogue_path, opened.images) as catalogue:
         examples = catalogue.examples(split)
     groups = {e.group for e in examples}
@@ -61,7 +62,7 @@ def set_labels(
     project: ProjectOption = Path("."),
 ) -> None:
     """Say what a picture shows; the newest word wins, the older ones are kept."""
-    opened = open_project(project)
+    opened = Project.open(project)
     task = opened.config.make_task()
     with Catalogue.open(opened.catalogue_path, opened.images) as catalogue:
         example = _find(catalogue, image)
@@ -78,7 +79,7 @@ def set_labels(
 @app.command("undo")
 def undo_label(image: ImageArgument, name: str, project: ProjectOption = Path(".")) -> None:
     """Take the newest label of one name back."""
-    opened = open_project(project)
+    opened = Project.open(project)
     with Catalogue.open(opened.catalogue_path, opened.images) as catalogue:
         example = _find(catalogue, image)
         catalogue.undo(example.image_id, name, who=getpass.getuser())
@@ -89,7 +90,7 @@ def undo_label(image: ImageArgument, name: str, project: ProjectOption = Path(".
 @app.command("history")
 def show_history(image: ImageArgument, project: ProjectOption = Path(".")) -> None:
     """Who said what of a picture, and when."""
-    opened = open_project(project)
+    opened = Project.open(project)
     with Catalogue.open(opened.catalogue_path, opened.images) as catalogue:
         table = Table("when", "who", "name", "value", "", box=None, header_style="dim")
         for entry in catalogue.history(_find(catalogue, image).image_id):
@@ -108,7 +109,7 @@ def draw_sheet(
     """Draw a contact sheet of pictures with their labels: a quick look whether they are true."""
     from telltale.dataset.sheet import sample, write_sheet
 
-    opened = open_project(project)
+    opened = Project.open(project)
     with Catalogue.open(opened.catalogue_path, opened.images, readonly=True) as catalogue:
         examples = catalogue.examples(split)
     title = f"{opened.config.name}: {min(count, len(examples))} of {len(examples)} pictures"
@@ -126,7 +127,7 @@ def save_labels(
     from telltale.dataset.interchange import export_folder
     from telltale.dataset.manifest import write_manifest
 
-    opened = open_project(project)
+    opened = Project.open(project)
     with Catalogue.open(opened.catalogue_path, opened.images, readonly=True) as catalogue:
         if folder.suffix == ".parquet":
             out.print(f"wrote {write_manifest(catalogue, folder)}", markup=False)
@@ -144,7 +145,7 @@ def restore_catalogue(project: ProjectOption = Path(".")) -> None:
     """Go back to the newest healthy backup of a damaged catalogue; the damaged file is kept beside it."""
     from telltale.dataset.store import restore
 
-    opened = open_project(project)
+    opened = Project.open(project)
     try:
         with Catalogue.open(opened.catalogue_path, opened.images) as catalogue:
             catalogue.data_hash()

@@ -1,4 +1,4 @@
-"""Options that several commands share, and the project they open."""
+"""Options that several commands share, and how their words are read."""
 
 from __future__ import annotations
 
@@ -9,16 +9,10 @@ import typer
 from rich.console import Console
 
 from telltale.errors import ConfigError
-from telltale.project import Project
 
 ProjectOption = Annotated[Path, typer.Option("--project", "-p", help="The project's folder.", show_default=False)]
 Word = TypeVar("Word", bound=str)
 out = Console(soft_wrap=True, highlight=False)
-
-
-def open_project(folder: Path) -> Project:
-    """Raises ConfigError."""
-    return Project.open(folder)
 
 
 def name_value(text: str, option: str) -> tuple[str, str]:

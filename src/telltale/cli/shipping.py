@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from telltale.cli.options import ProjectOption, one_of, open_project, out
+from telltale.cli.options import ProjectOption, one_of, out
 from telltale.dataset.catalogue import Catalogue, Example
 from telltale.errors import CatalogueError, ConfigError, TrainError
 from telltale.progress import progress
@@ -34,7 +34,7 @@ def export(
     zipped: Annotated[bool, typer.Option("--zip", help="Write NAME.telltale.zip beside it too.")] = False,
 ) -> None:
     """Turn a run into a bundle: ONNX, TorchScript, int8, proved to agree; thresholds tuned on the calibration split."""
-    opened = open_project(project)
+    opened = Project.open(project)
     bundle = export_and_tune(opened, find_run(opened, run), to, int8, golden)
     for name, variant in bundle.spec.variants.items():
         speed = "" if variant.latency_ms is None else f", {variant.latency_ms:.2f} ms a picture"
@@ -121,7 +121,7 @@ def evaluate(
     """Measure a bundle on pictures it has never seen: report.html, a table of every answer, metrics with intervals."""
     from telltale.bundle.bundle import Bundle
 
-    opened = open_project(project)
+    opened = Project.open(project)
     evaluation, measured = evaluate_and_keep(Bundle.open(bundle), opened, split, variant)
     _print_evaluation(evaluation)
     if to is not None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from telltale.cli.options import ProjectOption, open_project, out
+from telltale.cli.options import ProjectOption, out
 from telltale.progress import progress
 from telltale.project import Project, Train, validate
 
@@ -26,7 +26,7 @@ def train(
     """Teach a small net, from scratch, what the catalogue shows."""
     from telltale.train import run
 
-    opened = open_project(project)
+    opened = Project.open(project)
     split(opened)
     given = {"minutes": minutes, "epochs": epochs, "backbone": backbone}
     result = run(
