@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from urllib.parse import urlencode
@@ -12,18 +11,12 @@ import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
+from telltale.collect import browser
+from telltale.errors import MissingPartError
 from telltale.pages import PageServer, vendor_ready
 
-FLAGS = [
-    "--no-sandbox",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 SMALL = {"width": "320", "height": "240", "ui": "0"}
 
 
@@ -53,10 +46,10 @@ class CarPage:
         return int((np.abs(self.picture() - before).max(axis=2) > 12).sum())
 
     def ids(self) -> NDArray[np.uint8]:
-        """(6, H, W), upright: the parts as they are, then each in its other place."""
+        """(6, H, W), upright: the part seen as it is, 1 to 5; then for each whether it would be in its other place."""
         shot = self.page.evaluate("car.ids()")
-        pixels = np.frombuffer(base64.b64decode(shot["pixels"]), np.uint8)
-        return pixels.reshape(6, shot["height"], shot["width"])[:, ::-1]
+        pixels = np.frombuffer(base64.b64decode(shot["pixels"]), np.uint8).reshape(shot["height"], shot["width"])[::-1]
+        return np.stack([pixels & 7, *(pixels >> 3 + n & 1 for n in range(5))])
 
 
 @pytest.fixture(scope="module")
@@ -69,13 +62,12 @@ def pages() -> Iterator[PageServer]:
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if program is None:
-        pytest.skip("no Chromium on this machine")
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=program, args=FLAGS)
-        yield browser
-        browser.close()
+    try:
+        browser.find_chromium()
+    except MissingPartError as error:
+        pytest.skip(str(error))
+    with browser.chromium() as started:
+        yield started
 
 
 OpenCar = Callable[..., CarPage]

@@ -13,20 +13,12 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import ConsoleMessage, Page
 
+from telltale.collect import browser
 from telltale.pages import MIME
 from telltale.serve.server import ServerThread
 
 CHROMIUM = "/usr/bin/chromium"
-FLAGS = [
-    "--no-sandbox",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--use-fake-ui-for-media-stream",
-    "--use-fake-device-for-media-stream",
-]
+FLAGS = [*browser.FLAGS, "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]
 NAMES = ("left", "middle", "right")
 """One for each vertical third of the picture: on where it is bright, off where it is dark, unsure at middle grey."""
 

@@ -264,7 +264,7 @@ function start() {
     settled: () => car.settled(),
     whenSettled: () => car.whenSettled(),
     visibility: () => view.visibility(),
-    /** The small pictures the visibility is counted from, for tests and the curious; pixels as base64. */
+    /** The small picture the visibility is counted from, for tests and the curious; pixels as base64. */
     ids: () => {
       const { width, height, pixels } = view.visible.draw(view.openness);
       return { width, height, pixels: base64(pixels) };

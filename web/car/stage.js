@@ -24,8 +24,10 @@ vec2 onMap(vec3 d) { return .5 + .496 * d.xz * inversesqrt(max(2. + 2. * d.y, .0
 
 /** Side of that map in pixels: less where there is no graphics hardware. */
 const MAP_SIZE = { hardware: 256, software: 128 };
-/** Side of the shadow's map in pixels. */
-const SHADOW = { hardware: 256, software: 128 };
+/** Side of the shadow's map in pixels, and samples to each side of one that is blurred. */
+const SHADOW = { hardware: { size: 256, taps: 7 }, software: { size: 96, taps: 3 } };
+/** How far the two shadows are blurred, in sides of the map. */
+const SOFT = { sun: 0.02, contact: 0.05 };
 /** Half the side of the square of ground that takes a shadow, in metres. */
 const REACH = 5;
 
@@ -36,9 +38,6 @@ const BEHIND = /* glsl */ `
 uniform mat4 unproject; uniform vec3 eye; uniform sampler2D shadow; uniform float exposure;
 varying vec2 vAt;
 ${WORLD}${TONE}
-float dark(vec2 at, float level) {
-  return textureLod(shadow, at, level).r;
-}
 void main() {
   vec4 p = unproject * vec4(vAt, 1., 1.);
   vec3 ray = normalize(p.xyz / p.w - eye);
@@ -94,17 +93,17 @@ void main() {
 }`;
 
 const BLUR_FRAGMENT = /* glsl */ `
-uniform sampler2D source; uniform vec2 along; uniform vec2 widths; varying vec2 vAt;
+uniform sampler2D source; uniform vec2 along; varying vec2 vAt;
 void main() {
-  vec2 at = vAt * .5 + .5, sum = vec2(0.), weight = vec2(0.);
-  for (int i = -7; i <= 7; i++) {
-    float f = float(i) / 7.;
+  vec2 at = vAt * .5 + .5;
+  float sum = 0., weight = 0.;
+  for (int i = -TAPS; i <= TAPS; i++) {
+    float f = float(i) / float(TAPS);
     float w = exp(-2.5 * f * f);
-    sum.x += w * texture2D(source, at + along * f * widths.x).r;
-    sum.y += w * texture2D(source, at + along * f * widths.y).g;
+    sum += w * texture2D(source, at + along * f).r;
     weight += w;
   }
-  gl_FragColor = vec4(sum / weight, 0., 1.);
+  gl_FragColor = vec4(sum / weight);
 }`;
 
 const vectors = (n, make) => Array.from({ length: n }, make);
@@ -127,22 +126,23 @@ export class Surroundings {
     /** What the car's materials read. */
     this.shared = { ...this.world, around: uniform(this.map.texture), levels: uniform(Math.log2(size) - 1) };
 
-    const shadow = software ? SHADOW.software : SHADOW.hardware;
-    const target = () => new THREE.WebGLRenderTarget(shadow, shadow, { depthBuffer: false, format: THREE.RGFormat, type: THREE.UnsignedByteType });
-    [this.cast, this.blurred] = [target(), target()];
+    const { size: side, taps } = software ? SHADOW.software : SHADOW.hardware;
+    const target = (format) => new THREE.WebGLRenderTarget(side, side, { depthBuffer: false, format, type: THREE.UnsignedByteType });
+    /** Red: the sun's shadow. Green: the dark contact under the car, straight down. */
+    this.shadow = target(THREE.RGFormat);
+    [this.sharp, this.half] = [target(THREE.RedFormat), target(THREE.RedFormat)];
+    this.contactOf = ""; // the pose the contact was drawn for: it does not depend on the light
     this.flat = new THREE.ShaderMaterial({
-      vertexShader: FLAT_VERTEX, fragmentShader: "uniform vec4 ink; void main() { gl_FragColor = ink; }", side: THREE.DoubleSide,
-      depthTest: false, depthWrite: false, blending: THREE.CustomBlending, blendEquation: THREE.MaxEquation,
-      blendSrc: THREE.OneFactor, blendDst: THREE.OneFactor,
-      uniforms: { lean: uniform(new THREE.Vector3()), ink: uniform(new THREE.Vector4()) },
+      vertexShader: FLAT_VERTEX, fragmentShader: "void main() { gl_FragColor = vec4(1.); }", side: THREE.DoubleSide,
+      depthTest: false, depthWrite: false, uniforms: { lean: uniform(new THREE.Vector3()) },
     });
     this.blur = new THREE.ShaderMaterial({
-      vertexShader: SCREEN_VERTEX, fragmentShader: BLUR_FRAGMENT, depthTest: false, depthWrite: false,
-      uniforms: { source: uniform(null), along: uniform(new THREE.Vector2()), widths: uniform(new THREE.Vector2(0.02, 0.05)) },
+      vertexShader: SCREEN_VERTEX, fragmentShader: BLUR_FRAGMENT, depthTest: false, depthWrite: false, defines: { TAPS: taps },
+      uniforms: { source: uniform(null), along: uniform(new THREE.Vector2()) },
     });
     this.behind = new THREE.ShaderMaterial({
       vertexShader: SCREEN_VERTEX, fragmentShader: BEHIND, depthTest: true, depthWrite: false, defines: { KIND: 0 },
-      uniforms: { ...this.world, unproject: uniform(new THREE.Matrix4()), eye: uniform(new THREE.Vector3()), shadow: uniform(this.cast.texture) },
+      uniforms: { ...this.world, unproject: uniform(new THREE.Matrix4()), eye: uniform(new THREE.Vector3()), shadow: uniform(this.shadow.texture) },
     });
     this.sphere = new THREE.ShaderMaterial({
       vertexShader: SCREEN_VERTEX, fragmentShader: MAP_FRAGMENT, depthTest: false, depthWrite: false, defines: { KIND: 0 },
@@ -211,33 +211,46 @@ export class Surroundings {
     return kinds.get(kind);
   }
 
-  /** @param {{scene: THREE.Scene, pose: (openness: Record<string, number>) => void, override: (m: THREE.Material | null) => void}} proxy */
+  /** @param {{scene: THREE.Scene, pose: (openness: Record<string, number>) => void}} proxy */
   castShadow(proxy, openness) {
-    const r = this.renderer;
     proxy.pose(openness);
     const key = this.world.key.value;
-    const lean = this.flat.uniforms.lean.value;
-    r.setRenderTarget(this.cast);
+    const slope = Math.min(2.2, Math.hypot(key.x, key.z) / Math.max(key.y, 0.05));
+    const length = Math.hypot(key.x, key.z) || 1;
+    this.flatten(proxy.scene, (key.x / length) * slope, (key.z / length) * slope, SOFT.sun, [true, false]);
+    const pose = JSON.stringify(openness);
+    if (pose === this.contactOf) return;
+    this.flatten(proxy.scene, 0, 0, SOFT.contact, [false, true]);
+    this.contactOf = pose;
+  }
+
+  /** Everything made on the graphics side is gone: draw it all again. */
+  forget() {
+    this.contactOf = "";
+  }
+
+  /** The scene flattened on the ground, leaning so far along x and z for each metre of height, blurred, into one channel. */
+  flatten(scene, x, z, soft, [red, green]) {
+    const r = this.renderer;
+    r.setRenderTarget(this.sharp);
     r.setClearColor(0x000000, 0);
     r.clear();
-    proxy.scene.overrideMaterial = this.flat;
-    // Red: along the key light. Green: straight down, for the dark contact under the car.
-    const slope = Math.min(2.2, Math.hypot(key.x, key.z) / Math.max(key.y, 0.05));
-    const flatLength = Math.hypot(key.x, key.z) || 1;
-    lean.set((key.x / flatLength) * slope, 0, (key.z / flatLength) * slope);
-    this.flat.uniforms.ink.value.set(1, 0, 0, 1);
-    r.render(proxy.scene, this.noCamera);
-    lean.set(0, 0, 0);
-    this.flat.uniforms.ink.value.set(0, 1, 0, 1);
-    r.render(proxy.scene, this.noCamera);
-    proxy.scene.overrideMaterial = null;
+    this.flat.uniforms.lean.value.set(x, 0, z);
+    scene.overrideMaterial = this.flat;
+    r.render(scene, this.noCamera);
+    scene.overrideMaterial = null;
     this.screen.material = this.blur;
-    for (const [from, to, x, y] of [[this.cast, this.blurred, 1, 0], [this.blurred, this.cast, 0, 1]]) {
-      this.blur.uniforms.source.value = from.texture;
-      this.blur.uniforms.along.value.set(x, y);
-      r.setRenderTarget(to);
-      r.render(this.screenScene, this.noCamera);
-    }
+    this.blur.uniforms.source.value = this.sharp.texture;
+    this.blur.uniforms.along.value.set(soft, 0);
+    r.setRenderTarget(this.half);
+    r.render(this.screenScene, this.noCamera);
+    this.blur.uniforms.source.value = this.half.texture;
+    this.blur.uniforms.along.value.set(0, soft);
+    r.setRenderTarget(this.shadow);
+    const gl = r.getContext(); // three.js masks all channels or none
+    gl.colorMask(red, green, false, false);
+    r.render(this.screenScene, this.noCamera);
+    gl.colorMask(true, true, true, true);
     r.setRenderTarget(null);
   }
 }

@@ -118,6 +118,7 @@ export class View {
 
   /** After a lost context: everything kept on the graphics side is made again. */
   restore() {
+    this.stage.forget();
     this.dress(this.lookNow);
   }
 

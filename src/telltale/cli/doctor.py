@@ -11,6 +11,7 @@ import sys
 from dataclasses import dataclass
 
 from telltale import pages
+from telltale.errors import MissingPartError
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,6 @@ DISTRIBUTIONS = {
     "prometheus_client": "prometheus-client",
     "python_multipart": "python-multipart",
 }
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 def examine() -> list[Part]:
@@ -63,10 +63,13 @@ def examine() -> list[Part]:
             "in a checkout: tools/setup.sh web (needs npm); a wheel holds them",
         )
     )
-    named = os.environ.get("TELLTALE_CHROMIUM")
-    browser = named if named and shutil.which(named) else next(filter(None, map(shutil.which, BROWSERS)), None)
     parts.append(
-        Part("chromium", browser, "telltale collect page", "apt install chromium, or set TELLTALE_CHROMIUM=/path/to/it")
+        Part(
+            "chromium",
+            _chromium(),
+            "telltale collect page",
+            "apt install chromium, or set TELLTALE_CHROMIUM=/path/to/it",
+        )
     )
     parts.append(Part("gpu", _gpu(), "faster training (optional)", "an NVIDIA driver and a CUDA build of torch 2.13.0"))
     for tool, package in (("arm-linux-gnueabihf-gcc", "gcc-arm-linux-gnueabihf"), ("qemu-arm", "qemu-user")):
@@ -83,6 +86,16 @@ def _package(module: str, use: str, get: str, needed: bool = False) -> Part:
     except importlib.metadata.PackageNotFoundError:
         version = "present"
     return Part(module, version, use, get, needed)
+
+
+def _chromium() -> str | None:
+    """The one `collect` would start; not looked for where the packages of telltale itself are missing."""
+    try:
+        from telltale.collect.browser import find_chromium
+
+        return find_chromium()
+    except (ImportError, MissingPartError):
+        return None
 
 
 def _gpu() -> str | None:
