@@ -1,11 +1,13 @@
 """What augmentation costs of a training step, on the CPU at the default settings.
 
-Measured as `Loop` runs it: gather and augment a batch, then forward, backward, optimizer and average.
+Measured as `Loop` runs it, in shares on all cores: gather and augment a batch, then forward, backward, optimizer
+and average.
 The target is at most a third of the step.
 """
 
 from __future__ import annotations
 
+import os
 import statistics
 import sys
 import tempfile
@@ -21,9 +23,9 @@ from telltale.model import BACKBONES, build
 from telltale.project import Augment, Input, Train
 from telltale.tasks import Target, from_spec
 from telltale.train.arrays import Arrays
-from telltale.train.augment import augment, draw_moves, recolour, to_float, warp, warp_bytes
+from telltale.train.augment import augment, draw_moves, recolour, recolour_bytes, to_float, warp, warp_bytes
 from telltale.train.device import make_fabric
-from telltale.train.loop import Loop
+from telltale.train.loop import Loop, Part
 
 TASK = from_spec({"kind": "states", "names": ["a", "b", "c", "d", "e"], "mirror": [["a", "b"], ["c", "d"]]})
 
@@ -58,7 +60,11 @@ def measure(backbone: str, precision: str) -> dict[str, float | str]:
     settings = Train.model_validate({"backbone": backbone, "precision": precision})
     loop = make_loop(settings, size)
     rows = torch.arange(settings.batch)
-    batch_ms = median_ms(lambda: loop._batch(rows))
+
+    def move(_network: object, part: Part) -> None:
+        augment(part.pixels, part.moves)
+
+    batch_ms = median_ms(lambda: loop.shares.run(move, loop._parts(rows)))
     step_ms = median_ms(lambda: loop._step(rows))
     return {
         "backbone": backbone,
@@ -82,6 +88,7 @@ def measure_parts() -> dict[str, float]:
         ),
         "warp_bytes_ms": lambda: warp_bytes(pixels, moves.matrices),
         "grid_sample_ms": lambda: warp(floats, moves.matrices),
+        "recolour_bytes_ms": lambda: recolour_bytes(pixels.clone(), moves.colour, moves.offset),
         "recolour_ms": lambda: recolour(floats, moves.colour, moves.offset),
         "all_ms": lambda: augment(pixels, moves),
     }
@@ -95,7 +102,7 @@ def main(arguments: list[str]) -> None:
         print(" ".join(f"{key} {value}" for key, value in row.items()), flush=True)
     numbers = {
         "target_share": 1 / 3,
-        "threads": torch.get_num_threads(),
+        "threads": os.cpu_count(),
         "batch": Train().batch,
         "input": [size.width, size.height],
         "parts": measure_parts(),

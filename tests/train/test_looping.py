@@ -129,9 +129,11 @@ def assert_equal(one: Path, other: Path) -> None:
         assert torch.equal(first[key], second[key]), key
 
 
-@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
-def test_ctrl_c_saves_and_the_run_goes_on_to_the_same_weights(precision: str, task: Task, tmp_path: Path) -> None:
-    settings = toy_settings(epochs=3, augment=MOVING, precision=precision)
+@pytest.mark.parametrize(("precision", "threads"), [("32-true", 1), ("bf16-mixed", 1), ("32-true", 2)])
+def test_ctrl_c_saves_and_the_run_goes_on_to_the_same_weights(
+    precision: str, threads: int, task: Task, tmp_path: Path
+) -> None:
+    settings = toy_settings(epochs=3, augment=MOVING, precision=precision, threads=threads)
     toy_loop(task, tmp_path / "whole", settings).run()
     loop = toy_loop(task, tmp_path / "cut", settings)
 

@@ -42,6 +42,10 @@ class Moves:
     offset: Tensor
     erased: Tensor
 
+    def part(self, rows: slice) -> Moves:
+        """The moves of some of the pictures."""
+        return Moves(self.matrices[rows], self.flipped[rows], self.colour[rows], self.offset[rows], self.erased[rows])
+
 
 def draw_moves(count: int, height: int, width: int, settings: Augment, generator: torch.Generator) -> Moves:
     """Random moves; the same generator state gives the same moves. On the CPU."""
@@ -193,13 +197,20 @@ def recolour(pixels: Tensor, colour: Tensor, offset: Tensor) -> Tensor:
     return mixed.clamp_(0, 1).view_as(pixels)
 
 
+def recolour_bytes(pixels: Tensor, colour: Tensor, offset: Tensor) -> Tensor:
+    """`recolour` of (N, H, W, 3) uint8 on the CPU, in place, rounded to bytes: a sixth of its time."""
+    change = torch.cat([colour, offset[:, :, None] * 255], 2).numpy()  # (N, 3, 4)
+    for picture, matrix in zip(pixels.numpy(), change, strict=True):
+        cv2.transform(picture, matrix, dst=picture)
+    return pixels
+
+
 def augment(pixels: Tensor, moves: Moves) -> Tensor:
     """(N, H, W, 3) uint8 -> (N, 3, H, W) float32 in 0..1, moved and recoloured, on the pixels' device."""
     if pixels.is_cpu:
-        moved = _planes(warp_bytes(pixels, moves.matrices))
+        batch = to_float(recolour_bytes(warp_bytes(pixels, moves.matrices), moves.colour, moves.offset))
     else:
-        moved = warp(_planes(pixels), moves.matrices)
-    batch = recolour(moved, moves.colour, moves.offset)
+        batch = recolour(warp(_planes(pixels), moves.matrices), moves.colour, moves.offset)
     if bool((moves.erased[:, 2] > 0).any()):
         batch = _erase(batch, moves.erased.to(batch.device))
     return batch
@@ -219,5 +230,5 @@ def _planes(pixels: Tensor) -> Tensor:
 
 
 def to_float(pixels: Tensor) -> Tensor:
-    """(N, H, W, 3) uint8 -> (N, 3, H, W) float32 in 0..1, unmoved."""
-    return _planes(pixels).div_(255)
+    """(N, H, W, 3) uint8 -> (N, 3, H, W) float32 in 0..1, unmoved; in memory as the bytes lie (channels last)."""
+    return pixels.permute(0, 3, 1, 2).to(torch.float32).div_(255)

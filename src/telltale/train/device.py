@@ -13,9 +13,11 @@ from typing import Literal, cast
 
 import torch
 from lightning_fabric import Fabric
+from torch import nn
 
 from telltale.model.network import Network
 from telltale.project import Train
+from telltale.train.shares import Shares, count_shares
 
 Precision = Literal["32-true", "bf16-mixed"]
 
@@ -66,8 +68,7 @@ def make_fabric(settings: Train) -> Fabric:
 def pick_threads(network: Network, batch: int, fabric: Fabric) -> int:
     """How many threads train this network fastest on this machine as it is now, by trying.
 
-    All cores on an idle machine. On a busy one every layer waits for the thread that was put aside: with two
-    threads on two contended cores a step took ten times as long as with one.
+    All cores on an idle machine, each with its share of the batch; fewer where others need them.
     """
     cores = torch.get_num_threads()
     if fabric.device.type != "cpu" or cores == 1:
@@ -77,16 +78,21 @@ def pick_threads(network: Network, batch: int, fabric: Fabric) -> int:
     seconds = {}
     for threads in dict.fromkeys((1, max(1, cores // 2), cores)):
         torch.set_num_threads(threads)
-        seconds[threads] = min(_time_step(twin, pixels, fabric) for _ in range(TRIES))
+        shares = Shares(twin, count_shares(threads, batch), threads)
+        seconds[threads] = min(_time_step(shares, pixels, fabric) for _ in range(TRIES))
+        shares.close()
     torch.set_num_threads(cores)
     return min(seconds, key=lambda threads: seconds[threads])
 
 
-def _time_step(network: Network, pixels: torch.Tensor, fabric: Fabric) -> float:
+def _time_step(shares: Shares, pixels: torch.Tensor, fabric: Fabric) -> float:
+    def work(network: nn.Module, part: torch.Tensor) -> None:
+        with fabric.autocast():
+            outputs = network(part)
+        outputs["logits"].float().sum().backward()
+
     start_s = time.perf_counter()
-    with fabric.autocast():
-        outputs = network(pixels)
-    outputs["logits"].float().sum().backward()
+    shares.run(work, [pixels[rows] for rows in shares.rows(len(pixels))])
     return time.perf_counter() - start_s
 
 

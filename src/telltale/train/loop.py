@@ -11,7 +11,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor
+from torch import Tensor, nn
 
 from telltale.errors import Interrupted, TrainError
 from telltale.model.checkpoint import BEST, LAST, Checkpoint, restore, save
@@ -30,10 +30,11 @@ from telltale.progress import Progress, Quiet
 from telltale.project import Train
 from telltale.tasks import Target, Task
 from telltale.train.arrays import Arrays, pick_side
-from telltale.train.augment import augment, draw_moves, to_float
+from telltale.train.augment import Moves, augment, draw_moves, to_float
 from telltale.train.journal import Journal, Row
 from telltale.train.losses import BatchTarget, Loss, hint_loss, make_loss
 from telltale.train.schedule import Schedule, average, parameter_groups
+from telltale.train.shares import Shares, count_shares
 
 WATCH_BATCH = 128
 
@@ -54,6 +55,26 @@ class Position:
     stale: int = 0
     loss_sum: list[float] = field(default_factory=list)
     loss_count: list[float] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A share of a batch, before it is moved. weight: its part of the batch, all of them adding up to 1."""
+
+    pixels: Tensor
+    moves: Moves
+    target: BatchTarget
+    hints: Tensor | None
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What came of a share: its weighted loss, and each name's summed loss and count, (K,)."""
+
+    loss: Tensor
+    each: Tensor
+    count: Tensor
 
 
 class Loop:
@@ -89,6 +110,9 @@ class Loop:
         self.batch = max(1, settings.batch // fabric.world_size)
         rows = len(arrays.train) // fabric.world_size
         self.batches = max(1, rows // self.batch)
+        alone = fabric.device.type == "cpu" and fabric.world_size == 1
+        threads = settings.threads or torch.get_num_threads()
+        self.shares = Shares(self.network, count_shares(threads, self.batch) if alone else 1, threads)
         self.schedule = Schedule(settings, settings.rounds * self.batches)
         self.position = Position()
         self.history: list[Row] = []
@@ -119,6 +143,7 @@ class Loop:
                 while not self._over():
                     self._epoch(journal)
         finally:
+            self.shares.close()
             if journal:
                 journal.close()
         self._save(LAST)
@@ -172,21 +197,31 @@ class Loop:
         done = self._done()
         for group in self.optimizer.param_groups:
             group["lr"] = self.schedule.rate(done)
-        pixels, target, hints = self._batch(rows)
-        outputs = self.model(pixels)
-        loss = self.loss(outputs, target)
-        if hints is not None and self.settings.hint_weight:
-            loss = loss + self.settings.hint_weight * hint_loss(outputs["hints"], hints)
         self.optimizer.zero_grad(set_to_none=True)
-        self.fabric.backward(loss)
+        learned = self.shares.run(self._learn, self._parts(rows))
         self.fabric.clip_gradients(self.model, self.optimizer, max_norm=5.0, error_if_nonfinite=False)
         self.optimizer.step()
         average(self.averaged, self.network, self.settings.ema, at.step)
         at.step += 1
+        self._add_up(sum_of([one.each for one in learned]), sum_of([one.count for one in learned]))
+        loss = sum_of([one.loss for one in learned])
+        self.progress.advance(1, f"loss {float(loss):.3f}" if at.step % 10 == 0 else "")
+
+    def _learn(self, network: nn.Module, part: Part) -> Learned:
+        """Forward and backward of one share."""
+        if network is self.network:
+            outputs = self.model(augment(part.pixels, part.moves))
+        else:
+            with self.fabric.autocast():
+                outputs = network(augment(part.pixels, part.moves))
+        loss = self.loss(outputs, part.target)
+        if part.hints is not None and self.settings.hint_weight:
+            loss = loss + self.settings.hint_weight * hint_loss(outputs["hints"], part.hints)
+        loss = loss * part.weight
+        self.fabric.backward(loss)
         with torch.no_grad():
-            each, count = self.loss.each(outputs, target)
-        self._add_up(each, count)
-        self.progress.advance(1, f"loss {float(loss.detach()):.3f}" if at.step % 10 == 0 else "")
+            each, count = self.loss.each(outputs, part.target)
+        return Learned(loss.detach(), each, count)
 
     def _add_up(self, each: Tensor, count: Tensor) -> None:
         at = self.position
@@ -202,24 +237,30 @@ class Loop:
         at.loss_sum = [a + b for a, b in zip(before, each.tolist(), strict=True)]
         at.loss_count = [a + b for a, b in zip(at.loss_count or [0.0] * len(count), count.tolist(), strict=True)]
 
-    def _batch(self, rows: Tensor) -> tuple[Tensor, BatchTarget, Tensor | None]:
-        """A batch as the network takes it, moved by random moves that depend on the step alone; and its hints."""
-        device = self.fabric.device
+    def _parts(self, rows: Tensor) -> list[Part]:
+        """A batch in shares, to be moved by random moves that depend on the step alone."""
         height, width = self.arrays.pixels.shape[1:3]
         generator = torch.Generator().manual_seed(
             _mix(self.settings.seed, self.position.step, 2 + self.fabric.global_rank)
         )
         moves = draw_moves(len(rows), height, width, self.settings.augment, generator)
-        pixels = torch.from_numpy(self.arrays.pixels[rows.numpy()]).to(device)
+        return [
+            self._part(rows[share], moves.part(share), len(rows[share]) / len(rows))
+            for share in self.shares.rows(len(rows))
+        ]
+
+    def _part(self, rows: Tensor, moves: Moves, weight: float) -> Part:
+        device = self.fabric.device
         flipped = moves.flipped[:, None]
         plain, mirrored = (_tensors(side, rows) for side in (self.arrays.target, self.mirrored))
         target = BatchTarget(*(torch.where(flipped, m, p).to(device) for p, m in zip(plain, mirrored, strict=True)))
         hints = None
         if self.arrays.hints is not None and self.arrays.hints.names:
             index = rows.numpy()
-            mirrored, plain_hints = self.arrays.hints.mirrored[index], self.arrays.hints.values[index]
-            hints = torch.where(flipped, torch.from_numpy(mirrored), torch.from_numpy(plain_hints)).to(device)
-        return augment(pixels, moves), target, hints
+            mirrored_hints, plain_hints = self.arrays.hints.mirrored[index], self.arrays.hints.values[index]
+            hints = torch.where(flipped, torch.from_numpy(mirrored_hints), torch.from_numpy(plain_hints)).to(device)
+        pixels = torch.from_numpy(self.arrays.pixels[rows.numpy()]).to(device)
+        return Part(pixels, moves, target, hints, weight)
 
     def _close_epoch(self, journal: Journal | None) -> None:
         """Watch, write the journal, keep the best, and begin the next epoch."""
@@ -314,6 +355,11 @@ class Loop:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def sum_of(tensors: Sequence[Tensor]) -> Tensor:
+    """Their sum, in order."""
+    return torch.stack(list(tensors)).sum(0)
 
 
 def _mix(seed: int, index: int, stream: int) -> int:
