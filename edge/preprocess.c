@@ -36,10 +36,10 @@ const char *tt_prep_text(tt_prep_status status)
     return (unsigned)status < TT_PREP_STATUS_COUNT ? texts[status] : "unknown status";
 }
 
-tt_rect tt_prep_place(const tt_input *input, int width, int height)
+tt_rect tt_prep_place(const tt_prep_input *input, int width, int height)
 {
     tt_rect at = {0, 0, input->width, input->height};
-    if (input->fit != TT_FIT_LETTERBOX) return at;
+    if (input->fit != TT_PREP_LETTERBOX) return at;
     double across = (double)input->width / width, down = (double)input->height / height;
     double scale = across < down ? across : down;
     int inner_width = (int)(width * scale + 0.5), inner_height = (int)(height * scale + 0.5);
@@ -140,7 +140,7 @@ typedef struct {
     size_t table, line, bytes; /* bytes of the table, of one line of sums, of all */
 } tt_plan;
 
-static tt_prep_status plan_of(const tt_input *input, int width, int height, int channels, int turn, tt_plan *plan)
+static tt_prep_status plan_of(const tt_prep_input *input, int width, int height, int channels, int turn, tt_plan *plan)
 {
     int sides[4] = {width, height, input->width, input->height};
     for (int i = 0; i < 4; i++)
@@ -178,7 +178,7 @@ static tt_prep_status plan_of(const tt_input *input, int width, int height, int 
     return TT_PREP_OK;
 }
 
-size_t tt_prep_space(const tt_input *input, int width, int height, int channels, int turn)
+size_t tt_prep_space(const tt_prep_input *input, int width, int height, int channels, int turn)
 {
     tt_plan plan;
     return plan_of(input, width, height, channels, turn, &plan) == TT_PREP_OK ? plan.bytes + 8 : 0;
@@ -231,7 +231,7 @@ static void next_target(tt_prep *prep)
 }
 
 /* Target pixel (x, y) as stored goes to origin + x * next_x + y * next_y. */
-static void aim(tt_prep *prep, const tt_input *input, tt_rect place, int turn, uint8_t *out)
+static void aim(tt_prep *prep, const tt_prep_input *input, tt_rect place, int turn, uint8_t *out)
 {
     ptrdiff_t pixel = input->channels, line = (ptrdiff_t)input->width * input->channels;
     ptrdiff_t right = (place.width - 1) * pixel, bottom = (place.height - 1) * line;
@@ -254,7 +254,7 @@ static void aim(tt_prep *prep, const tt_input *input, tt_rect place, int turn, u
     }
 }
 
-tt_prep_status tt_prep_begin(tt_prep *prep, const tt_input *input, int width, int height, int channels, int turn,
+tt_prep_status tt_prep_begin(tt_prep *prep, const tt_prep_input *input, int width, int height, int channels, int turn,
                              uint8_t *out, void *space, size_t space_bytes)
 {
     tt_plan plan;
@@ -518,7 +518,7 @@ int tt_prep_done(const tt_prep *prep)
     return prep->target >= prep->to_height;
 }
 
-tt_prep_status tt_prep_image(const tt_input *input, const uint8_t *pixels, int width, int height, ptrdiff_t stride,
+tt_prep_status tt_prep_image(const tt_prep_input *input, const uint8_t *pixels, int width, int height, ptrdiff_t stride,
                              int channels, const tt_rect *crop, uint8_t *out, void *space, size_t space_bytes)
 {
     tt_rect all = {0, 0, width, height};

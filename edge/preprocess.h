@@ -2,7 +2,7 @@
  * Knows nothing of where the rows come from (a JPEG, a sensor) nor of what the model tells.
  *
  *   tt_prep prep;
- *   tt_input input = {96, 96, 3, TT_FIT_STRETCH};
+ *   tt_prep_input input = {96, 96, 3, TT_PREP_STRETCH};
  *   static _Alignas(8) uint8_t space[TT_PREP_SPACE(96, 3)];
  *   uint8_t pixels[96 * 96 * 3];
  *   tt_prep_status status = tt_prep_begin(&prep, &input, 640, 360, 3, 1, pixels, space, sizeof space);
@@ -40,13 +40,13 @@ extern "C" {
 typedef enum { TT_PREP_STATUSES(TT_PREP_ENUM) TT_PREP_STATUS_COUNT } tt_prep_status;
 #undef TT_PREP_ENUM
 
-typedef enum { TT_FIT_STRETCH, TT_FIT_LETTERBOX } tt_fit;
+typedef enum { TT_PREP_STRETCH, TT_PREP_LETTERBOX } tt_prep_fit; /* the numbers of tt_fit in telltale.h */
 
 /* The model's input: rows of width * channels bytes, channels 3 (RGB) or 1 (grey). */
 typedef struct {
     int width, height, channels;
-    tt_fit fit;
-} tt_input;
+    tt_prep_fit fit;
+} tt_prep_input;
 
 typedef struct {
     int x, y, width, height;
@@ -81,15 +81,15 @@ typedef struct {
 const char *tt_prep_text(tt_prep_status status);
 
 /* Where a picture of this size comes to lie in the input, as Preprocess._place. Sizes of 1 or more. */
-tt_rect tt_prep_place(const tt_input *input, int width, int height);
+tt_rect tt_prep_place(const tt_prep_input *input, int width, int height);
 
 /* Bytes of work space for this picture; 0 if tt_prep_begin would refuse the sizes. turn: EXIF orientation. */
-size_t tt_prep_space(const tt_input *input, int width, int height, int channels, int turn);
+size_t tt_prep_space(const tt_prep_input *input, int width, int height, int channels, int turn);
 
 /* width, height: of the rows to come, as stored. channels: 3 RGB, 1 grey (repeated for an RGB input).
  * turn: EXIF orientation of the rows, 1 for upright. out: input->height * input->width * input->channels bytes, not
  * overlapping space; letterbox borders are filled here. space: aligned to 8. Both are used until the last row. */
-tt_prep_status tt_prep_begin(tt_prep *prep, const tt_input *input, int width, int height, int channels, int turn,
+tt_prep_status tt_prep_begin(tt_prep *prep, const tt_prep_input *input, int width, int height, int channels, int turn,
                              uint8_t *out, void *space, size_t space_bytes);
 
 /* The next row of the picture, width * channels bytes. After the last one out is complete. */
@@ -105,7 +105,7 @@ tt_prep_status tt_prep_skip(tt_prep *prep, int rows);
 int tt_prep_done(const tt_prep *prep);
 
 /* A whole picture in memory: crop (NULL: all of it), then as above. stride: bytes from row to row. */
-tt_prep_status tt_prep_image(const tt_input *input, const uint8_t *pixels, int width, int height, ptrdiff_t stride,
+tt_prep_status tt_prep_image(const tt_prep_input *input, const uint8_t *pixels, int width, int height, ptrdiff_t stride,
                              int channels, const tt_rect *crop, uint8_t *out, void *space, size_t space_bytes);
 
 #ifdef __cplusplus

@@ -53,7 +53,28 @@ cross_part() { # for the C runtime inside cameras; nothing else needs it
   local missing=()
   command -v arm-linux-gnueabihf-gcc >/dev/null || missing+=(gcc-arm-linux-gnueabihf libc6-dev-armhf-cross)
   command -v qemu-arm >/dev/null || missing+=(qemu-user)
+  command -v valgrind >/dev/null || missing+=(valgrind)
+  [ -f /usr/include/jpeglib.h ] || missing+=(libjpeg62-turbo-dev)
+  command -v mosquitto >/dev/null || [ -x /usr/sbin/mosquitto ] || missing+=(mosquitto) # to publish to, in tests
+  command -v mosquitto_sub >/dev/null || missing+=(mosquitto-clients)
   [ ${#missing[@]} = 0 ] || apt_get "${missing[@]}" || say "going on without a cross-compiler"
+  armhf_jpeg || say "going on without libjpeg-turbo for ARMv7: telltale-cam is then built for this machine only"
+}
+
+# Debian's libjpeg-turbo for armhf (headers and libjpeg.a) into .cache/armhf. Unpacked beside the system, not installed
+# in it: `dpkg --add-architecture armhf` wants every shared package at one version and changes every later apt update.
+armhf_jpeg() {
+  local root=$PWD/.cache/armhf
+  [ ! -f "$root/usr/lib/arm-linux-gnueabihf/libjpeg.a" ] || return 0
+  command -v apt-get >/dev/null && command -v dpkg >/dev/null || return 1
+  say "unpacking libjpeg-turbo for ARMv7 into .cache/armhf"
+  mkdir -p "$root/lists/partial" "$root/archives/partial"
+  local apart=(-oAPT::Architecture=armhf -oAPT::Architectures=armhf -oDir::State::Lists="$root/lists"
+    -oDir::Cache="$root" -oDir::State::status=/dev/null -oDebug::NoLocking=1 -oAPT::Sandbox::User="$(id -un)")
+  apt-get "${apart[@]}" update -qq >/dev/null 2>&1 || true # one list that is just being renewed must not stop us
+  (cd "$root" && apt-get "${apart[@]}" download -qq libjpeg62-turbo-dev >/dev/null && dpkg -x ./*.deb . && rm -f ./*.deb) || return 1
+  rm -rf "$root/lists" "$root/archives" "$root"/*.bin
+  [ -f "$root/usr/lib/arm-linux-gnueabihf/libjpeg.a" ]
 }
 
 for part in "${@:-web python browser cross}"; do

@@ -67,7 +67,7 @@ tt_jpeg_status tt_jpeg_look(const uint8_t *data, size_t bytes, tt_jpeg_info *inf
         size_t length = number(data + at + 2, 2, 0);
         const uint8_t *body = data + at + 4;
         size_t inside = length < 2 ? 0 : length - 2;
-        if (inside > bytes - at - 4) inside = bytes - at - 4;
+        if (inside > bytes - at - 4) return TT_JPEG_CUT_OFF;
         if (marker >= 0xc0 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8 && marker != 0xcc) {
             if (inside < 6) return TT_JPEG_DAMAGED;
             precision = body[0];
@@ -208,7 +208,7 @@ static void begin(tt_jpeg *jpeg, const uint8_t *data, size_t bytes, const tt_jpe
     if (top > (int)codec->output_height - 1) top = (int)codec->output_height - 1;
     jpeg->width = right > left ? right - left : 1;
     jpeg->height = bottom > top ? bottom - top : 1;
-    jpeg->channels = codec->out_color_space == JCS_GRAYSCALE ? 1 : 3;
+    jpeg->channels = ask->grey || codec->out_color_space == JCS_GRAYSCALE ? 1 : 3;
     jpeg->left = left;
     if (left > 0 || left + jpeg->width < (int)codec->output_width) {
         /* a block more on either side: the colours at the very edge of a crop are not interpolated */
@@ -259,6 +259,12 @@ static void rgb_of_cmyk(uint8_t *row, int width)
     }
 }
 
+static void grey_of_rgb(uint8_t *row, int width)
+{
+    for (int x = 0; x < width; x++)
+        row[x] = (uint8_t)((9798 * row[3 * x] + 19235 * row[3 * x + 1] + 3735 * row[3 * x + 2] + 16384) >> 15);
+}
+
 tt_jpeg_status tt_jpeg_row(tt_jpeg *jpeg, const uint8_t **row)
 {
     if (jpeg->status != TT_JPEG_OK) return jpeg->status;
@@ -268,6 +274,7 @@ tt_jpeg_status tt_jpeg_row(tt_jpeg *jpeg, const uint8_t **row)
     jpeg->next++;
     uint8_t *at = jpeg->row + (size_t)jpeg->left * (size_t)jpeg->codec.output_components;
     if (jpeg->codec.output_components == 4) rgb_of_cmyk(at, jpeg->width);
+    if (jpeg->codec.output_components == 4 && jpeg->channels == 1) grey_of_rgb(at, jpeg->width);
     *row = at;
     return TT_JPEG_OK;
 }

@@ -60,7 +60,7 @@ typedef struct {
     int width, height, components, turn, progressive;
 } tt_jpeg_info;
 
-/* scale: eighths, 1 to 8; 1, 2, 4 and 8 are fast. grey: one channel (of CMYK: three all the same).
+/* scale: eighths, 1 to 8; 1, 2, 4 and 8 are fast. grey: one channel.
  * roi: in full stored pixels, width 0 for all of the picture; at a scale its edges go to the nearest pixel there.
  * memory: bytes libjpeg may take, 0 for TT_JPEG_MAX_MEMORY. */
 typedef struct {

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from edge_cam.programs import ARMV7, EDGE, HERE, SANITIZED, Program, compile_c, needs
+from edge_cam.programs import ARMV7, EDGE, HERE, SANITIZED, Program, compile_c, jpeg_for, needs
+
+NEON = (("JSIMD_FORCENEON", "1"),)
+"""qemu shows this machine's /proc/cpuinfo, in which libjpeg-turbo finds no NEON."""
 
 PLAIN_SOURCES = [HERE / "edge_tool.c", EDGE / "preprocess.c", EDGE / "smooth.c"]
 
@@ -20,3 +23,18 @@ def edge_tool(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     needs("arm-linux-gnueabihf-gcc", "qemu-arm")
     compile_c("arm-linux-gnueabihf-gcc", ARMV7, PLAIN_SOURCES, out)
     return Program(("qemu-arm", str(out)))
+
+
+@pytest.fixture(scope="session", params=["host", "armv7"])
+def jpeg_tool(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Program:
+    """jpeg_tool.c with libjpeg-turbo."""
+    out = tmp_path_factory.mktemp("edge_jpeg") / "jpeg_tool"
+    sources = [HERE / "jpeg_tool.c", EDGE / "jpeg" / "jpeg.c"]
+    flags, link = jpeg_for(request.param)
+    if request.param == "host":
+        needs("gcc")
+        compile_c("gcc", [*SANITIZED, *flags], sources, out, link)
+        return Program((str(out),))
+    needs("arm-linux-gnueabihf-gcc", "qemu-arm")
+    compile_c("arm-linux-gnueabihf-gcc", [*ARMV7, *flags], sources, out, link)
+    return Program(("qemu-arm", str(out)), NEON)

@@ -31,7 +31,7 @@ static int prep(void)
 {
     int32_t n[13];
     while (get(n, sizeof n)) {
-        tt_input input = {n[0], n[1], n[2], (tt_fit)n[3]};
+        tt_prep_input input = {n[0], n[1], n[2], (tt_prep_fit)n[3]};
         tt_rect crop = {n[8], n[9], n[10], n[11]}, all = {0, 0, n[4], n[5]};
         size_t row = (size_t)n[4] * (size_t)n[6], out_bytes = (size_t)n[0] * (size_t)n[1] * (size_t)n[2];
         uint8_t *pixels = room(row * (size_t)n[5]), *out = room(out_bytes);

@@ -43,10 +43,14 @@ class Program:
         return done.stdout
 
 
-def compile_c(compiler: str, flags: Sequence[str], sources: Sequence[Path], out: Path) -> None:
+def compile_c(
+    compiler: str, flags: Sequence[str], sources: Sequence[Path], out: Path, link: Sequence[str] = ()
+) -> None:
     includes = [f"-I{EDGE}", f"-I{EDGE / 'jpeg'}", f"-I{EDGE / 'cam'}"]
     done = subprocess.run(
-        [compiler, *STRICT, *flags, *includes, *map(str, sources), "-o", str(out)], capture_output=True, text=True
+        [compiler, *STRICT, *flags, *includes, *map(str, sources), "-o", str(out), *link],
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr[-4000:]
 
@@ -55,3 +59,25 @@ def needs(*commands: str) -> None:
     for command in commands:
         if shutil.which(command) is None:
             pytest.skip(f"{command} is not installed; tools/setup.sh cross installs it")
+
+
+def armhf_root() -> Path | None:
+    """Where libjpeg-turbo for ARMv7 lies: .cache/armhf (tools/setup.sh cross), or TELLTALE_ARMHF, or the system's."""
+    for root in (os.environ.get("TELLTALE_ARMHF"), ROOT / ".cache" / "armhf", "/"):
+        if root and (Path(root) / "usr/lib/arm-linux-gnueabihf/libjpeg.a").is_file():
+            return Path(root)
+    return None
+
+
+def jpeg_for(target: str) -> tuple[list[str], list[str]]:
+    """Compiler flags and what to link for libjpeg-turbo; skips the test where it is not installed."""
+    if target == "host":
+        if not Path("/usr/include/jpeglib.h").is_file():
+            pytest.skip("libjpeg62-turbo-dev is not installed; tools/setup.sh cross installs it")
+        return [], ["-ljpeg"]
+    root = armhf_root()
+    if root is None:
+        pytest.skip("libjpeg-turbo for armhf is not unpacked; tools/setup.sh cross does it")
+    usr = root / "usr"
+    flags = [f"-isystem{usr}/include/arm-linux-gnueabihf", f"-isystem{usr}/include"] if str(root) != "/" else []
+    return flags, [str(usr / "lib/arm-linux-gnueabihf/libjpeg.a")]
