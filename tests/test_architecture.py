@@ -22,7 +22,7 @@ NOUNS = [
     "bundle",
     "streams",
 ]
-VERBS = ["collect", "curate", "label", "train", "evaluate", "export", "serve"]
+VERBS = ["collect", "curate", "label", "train", "evaluate", "export", "serve", "stream"]
 TORCH = {"torch", "lightning_fabric", "tensorboard"}
 TORCH_HOMES = {"model", "train", "export"}
 FORBIDDEN = {"torchvision", "timm", "torchaudio", "segmentation_models_pytorch"}
@@ -80,7 +80,7 @@ def test_importing_telltale_loads_neither_torch_nor_a_server() -> None:
     import sys
 
     code = (
-        "import sys, telltale, telltale.cli; print([m for m in ('torch', 'fastapi', 'playwright') if m in sys.modules])"
+        "import sys, telltale, telltale.cli; print([m for m in ('torch', 'fastapi', 'playwright', 'aiortc', 'av') if m in sys.modules])"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from telltale import __version__
-from telltale.cli import collecting, demo, labelling, serving, shipping, training
+from telltale.cli import collecting, demo, labelling, serving, shipping, streaming, training
 from telltale.errors import ConfigError
 
 app = typer.Typer(
@@ -94,4 +94,5 @@ app.command()(shipping.thresholds)
 app.command()(shipping.verify)
 app.command()(serving.serve)
 app.command()(serving.send)
+app.add_typer(streaming.app, name="stream")
 app.command("demo")(demo.demo)

@@ -29,6 +29,7 @@ PACKAGES = {
     "train": ("torch", "lightning_fabric", "tensorboard", "onnx", "onnxscript", "sklearn"),
     "collect": ("playwright",),
     "serve": ("fastapi", "uvicorn", "websockets", "prometheus_client", "python_multipart", "httpx", "cryptography"),
+    "rtc": ("aiortc", "av"),
 }
 DISTRIBUTIONS = {
     "lightning_fabric": "lightning-fabric",
