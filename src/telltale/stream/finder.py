@@ -9,8 +9,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import multiprocessing
+import os
 import queue
 import signal
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -20,9 +22,6 @@ from typing import Any
 from telltale.errors import ServeError
 from telltale.frame import Image
 from telltale.streams.spot import Colour, open_detector
-
-LOOK_UP_S = 0.5
-"""How often an idle process looks whether its parent still lives."""
 
 END_S = 3.0
 
@@ -154,19 +153,12 @@ def work(
     """The process: take a frame, find the ball, put its place into the Values, ring."""
     import cv2
 
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends us in order
     cv2.setNumThreads(1)
     detector = open_detector(detector_name, colour)
-    parent = multiprocessing.parent_process()
     while True:
-        try:
-            item = frames.get(timeout=LOOK_UP_S)
-        except queue.Empty:
-            if parent is not None and not parent.is_alive():
-                return
-            continue
-        except (EOFError, OSError):
-            return
+        item = frames.get()
         if item is None:
             return
         rtp, image = item
@@ -181,3 +173,11 @@ def work(
             bell.send_bytes(b".")
         except OSError:  # the parent has gone
             return
+
+
+def _end_with_parent() -> None:
+    """A parent that was killed says nothing, and may leave half a frame in the queue that is waited for in vain."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(0)
