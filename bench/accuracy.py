@@ -125,8 +125,8 @@ def reached(evaluation: Evaluation) -> dict[str, bool]:
 def main(arguments: Sequence[str] | None = None) -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--folder", type=Path)
-    options.add_argument("--minutes", type=float, default=3.0)
-    options.add_argument("--views", type=int, default=FULL.views)
+    options.add_argument("--minutes", type=float, default=20.0)
+    options.add_argument("--views", type=int, default=240)
     options.add_argument("--test-views", type=int, default=20)
     options.add_argument("--run", default="accuracy", help="another name trains again on the same pictures")
     options.add_argument("--no-plain", action="store_true", help="without the plain CNN; keeps no result")

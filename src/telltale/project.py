@@ -76,8 +76,8 @@ class Train(Section):
     backbone: str = "nano"
     epochs: int | None = Field(None, ge=1)
     minutes: float | None = Field(None, gt=0)
-    batch: int = Field(16, ge=1)
-    learning_rate: float = Field(2e-3, gt=0)
+    batch: int = Field(32, ge=1)
+    learning_rate: float = Field(4e-3, gt=0)
     weight_decay: float = Field(0.02, ge=0)
     warmup: float = Field(0.05, ge=0, lt=1, description="share of the steps")
     ema: float = Field(0.998, ge=0, lt=1)

@@ -133,9 +133,11 @@ def assert_equal(one: Path, other: Path) -> None:
 def test_ctrl_c_saves_and_the_run_goes_on_to_the_same_weights(
     precision: str, threads: int, task: Task, tmp_path: Path
 ) -> None:
-    settings = toy_settings(epochs=3, augment=MOVING, precision=precision, threads=threads)
-    toy_loop(task, tmp_path / "whole", settings).run()
-    loop = toy_loop(task, tmp_path / "cut", settings)
+    settings = toy_settings(epochs=3, augment=MOVING, precision=precision, threads=threads, batch=16 * threads)
+    arrays = toy_arrays(16 + 80 * threads)
+    toy_loop(task, tmp_path / "whole", settings, arrays).run()
+    loop = toy_loop(task, tmp_path / "cut", settings, arrays)
+    assert len(loop.shares) == threads
 
     class PressAfterSeven:
         seen = 0
@@ -149,7 +151,7 @@ def test_ctrl_c_saves_and_the_run_goes_on_to_the_same_weights(
     with pytest.raises(Interrupted, match="stopped after 7 steps, 47%"):
         loop.run()
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    again = toy_loop(task, tmp_path / "cut", settings)
+    again = toy_loop(task, tmp_path / "cut", settings, arrays)
     again.resume(load(tmp_path / "cut" / LAST), tmp_path / "cut" / LAST)
     assert again.position.batch == 2
     again.run()

@@ -37,7 +37,7 @@ class Plan:
 FULL = Plan(
     views=72,
     combinations=None,
-    train="minutes = 3.0\nbatch = 32\nlearning_rate = 0.004\nwatch = 0",
+    train="minutes = 3.0\nwatch = 0",
     split="train = 0.66\ncalibration = 0.19\ntest = 0.15",
 )
 QUICK = Plan(

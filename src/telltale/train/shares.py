@@ -15,8 +15,8 @@ from typing import TypeVar
 import torch
 from torch import nn
 
-SMALLEST = 8
-"""Pictures of a share: batch normalisation needs some to know their mean."""
+SMALLEST = 16
+"""Pictures of a share: batch normalisation needs enough of them to know their mean and spread."""
 
 Part = TypeVar("Part")
 Result = TypeVar("Result")
