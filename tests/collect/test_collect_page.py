@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -241,14 +241,14 @@ def test_what_was_saved_before_the_page_went_is_kept(
     """A script cannot close its own page here: the test closes it, as a person or a lack of memory would."""
     shoot, count = Stage.shoot, itertools.count()
 
-    def going(self: Stage, view: View | None) -> Picture:
+    def going(self: Stage, views: Sequence[View]) -> list[Picture]:
         if next(count) == 3:
             if way == "close":
                 self._page.close()
             else:
                 with suppress(Error):
                     self._page.goto("chrome://crash")
-        return shoot(self, view)
+        return shoot(self, views[:1])
 
     monkeypatch.setattr(Stage, "shoot", going)
     with pytest.raises(PageError, match=says):

@@ -12,7 +12,7 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -211,11 +211,11 @@ def _show(
         for name in turn:
             now = rehearsal.press(stage, name, now)
         stage.keep("shown", home)
-        pictures = []
-        for shot in session.shots:
+        pictures: list[tuple[Shot, Picture]] = []
+        while len(pictures) < len(session.shots):
             if stopped():
                 raise _Stopped
-            pictures.append((shot, _shoot(stage, recipe, shot, now)))
+            pictures += _shoot(stage, recipe, session.shots[len(pictures) :], now)
         stage.undo_drags()
         _expect_same(stage.compare("shown", home).changed, recipe, "the camera did not come back after the views")
         for name in reversed(turn):
@@ -226,18 +226,23 @@ def _show(
     return pictures
 
 
-def _shoot(stage: Stage, recipe: Recipe, shot: Shot, states: Mapping[str, bool]) -> Picture:
+def _shoot(
+    stage: Stage, recipe: Recipe, shots: Sequence[Shot], states: Mapping[str, bool]
+) -> list[tuple[Shot, Picture]]:
+    """The first of these shots, as many as are taken in one go. Raises RefusedError when a state is not as it was."""
     if recipe.camera.drag is not None:
-        view = View({}, shot.look)
+        shot = shots[0]
         if not stage.drag(float(shot.camera["dx"]), float(shot.camera["dy"])):
             raise RefusedError("no bare way over the canvas to drag along", f"by {dict(shot.camera)} pixels")
+        taken = stage.shoot([View({}, shot.look)])
     else:
-        view = View(shot.camera, shot.look)
-    picture = stage.shoot(view)
-    told = {name: on for name, on in picture.states.items() if on != states[name]}
-    if told:
-        raise RefusedError("a state changed while the views were taken", f"view {shot.index} tells {told}")
-    return picture
+        taken = stage.shoot([View(shot.camera, shot.look) for shot in shots])
+    pairs = list(zip(shots, taken, strict=False))  # not all may be taken yet
+    for shot, picture in pairs:
+        told = {name: on for name, on in picture.states.items() if on != states[name]}
+        if told:
+            raise RefusedError("a state changed while the views were taken", f"view {shot.index} tells {told}")
+    return pairs
 
 
 def _expect_same(changed: float, recipe: Recipe, reason: str) -> None:

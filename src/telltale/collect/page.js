@@ -10,13 +10,17 @@
     timeout: window.setTimeout.bind(window),
   };
 
+  const drawers = new WeakMap(); // canvas -> its WebGL context
+
   // A WebGL canvas forgets its picture after each frame unless told to keep it.
   for (const proto of [window.HTMLCanvasElement?.prototype, window.OffscreenCanvas?.prototype]) {
     if (!proto) continue;
     const original = proto.getContext;
     proto.getContext = function getContext(kind, attributes) {
       const gl = typeof kind === "string" && kind.includes("webgl");
-      return original.call(this, kind, gl ? { ...attributes, preserveDrawingBuffer: true } : attributes);
+      const context = original.call(this, kind, gl ? { ...attributes, preserveDrawingBuffer: true } : attributes);
+      if (gl && context) drawers.set(this, context);
+      return context;
     };
   }
 
@@ -82,12 +86,41 @@
     return "#fff";
   }
 
+  // The pixels of an opaque WebGL canvas, without the detour over a 2D canvas (a tenth of its time in software).
+  // Null where they cannot be had so; all that is touched on the way is put back.
+  function read(w, h) {
+    const gl = drawers.get(target);
+    if (!gl || gl.isContextLost() || gl.getContextAttributes().alpha) return null;
+    if (gl.drawingBufferWidth !== w || gl.drawingBufferHeight !== h || (gl.drawingBufferColorSpace ?? "srgb") !== "srgb") return null;
+    const two = typeof WebGL2RenderingContext !== "undefined" && gl instanceof WebGL2RenderingContext;
+    const point = two ? gl.READ_FRAMEBUFFER : gl.FRAMEBUFFER;
+    const bound = gl.getParameter(two ? gl.READ_FRAMEBUFFER_BINDING : gl.FRAMEBUFFER_BINDING);
+    const packed = two ? gl.getParameter(gl.PIXEL_PACK_BUFFER_BINDING) : null;
+    const names = [gl.PACK_ALIGNMENT, ...(two ? [gl.PACK_ROW_LENGTH, gl.PACK_SKIP_PIXELS, gl.PACK_SKIP_ROWS] : [])];
+    const packing = names.map((name) => gl.getParameter(name));
+    if (bound) gl.bindFramebuffer(point, null);
+    const from = two ? gl.getParameter(gl.READ_BUFFER) : gl.BACK;
+    if (packed) gl.bindBuffer(gl.PIXEL_PACK_BUFFER, null);
+    names.forEach((name, k) => gl.pixelStorei(name, k === 0 ? 4 : 0));
+    const upward = new Uint8Array(4 * w * h);
+    if (from === gl.BACK) gl.readPixels(0, 0, w, h, gl.RGBA, gl.UNSIGNED_BYTE, upward);
+    names.forEach((name, k) => gl.pixelStorei(name, packing[k]));
+    if (packed) gl.bindBuffer(gl.PIXEL_PACK_BUFFER, packed);
+    if (bound) gl.bindFramebuffer(point, bound);
+    if (from !== gl.BACK) return null;
+    const pixels = new Uint8ClampedArray(upward.length);
+    for (let y = 0; y < h; y++) pixels.set(upward.subarray(4 * w * (h - 1 - y), 4 * w * (h - y)), 4 * w * y);
+    return pixels;
+  }
+
   // The pixels of the canvas as they are now, at its own size.
   function picture() {
     if (!target.isConnected) throw new Trouble("canvas", set.canvas, "the canvas to stay in the page", "it was removed");
     const [w, h] = size();
     if (!w || !h) throw new Trouble("canvas", set.canvas, "a canvas with pixels", `${w}x${h}`);
     if (board.width !== w || board.height !== h) [board.width, board.height] = [w, h];
+    const straight = read(w, h);
+    if (straight) return straight;
     ctx.fillStyle = "#fff";
     ctx.fillRect(0, 0, w, h);
     ctx.fillStyle = backdrop();
@@ -136,7 +169,7 @@
     const start = real.now();
     const settled = expressions.settled;
     const quiet = settled ? 0 : set.quiet_ms;
-    await frame();
+    for (let k = 0; k < set.frames; k++) await frame();
     if (trusting && settled && (await settled({}))) return picture();
     let last = picture();
     let since = real.now();
@@ -302,6 +335,17 @@
     if (expressions.camera && view.camera) await expressions.camera(view.camera);
   }
 
+  async function shot(view) {
+    await move(view);
+    const pixels = await still({ trusting: true });
+    const [w, h] = [board.width, board.height];
+    ctx.putImageData(new ImageData(pixels, w, h), 0, 0);
+    const url = board.toDataURL(set.mime, set.quality);
+    const told = await states();
+    const visible = expressions.visibility ? await expressions.visibility({}) : null;
+    return { data: url.slice(url.indexOf(",") + 1), size: [w, h], states: told, visible };
+  }
+
   const api = {
     async bind(settings) {
       set = settings;
@@ -351,15 +395,15 @@
       stands = "";
       return { start: path(dx, dy) };
     },
-    async shoot({ view }) {
-      await move(view);
+    // One view after the other, until all are taken or the time is over: at least one.
+    async shoot({ views, for_ms }) {
+      const start = real.now();
+      const taken = [];
       const restore = hide();
       try {
-        await still({ trusting: true });
-        const url = board.toDataURL(set.mime, set.quality);
-        const told = await states();
-        const visible = expressions.visibility ? await expressions.visibility({}) : null;
-        return { data: url.slice(url.indexOf(",") + 1), size: [board.width, board.height], states: told, visible };
+        do taken.push(await shot(views[taken.length]));
+        while (taken.length < views.length && real.now() - start < for_ms);
+        return { taken };
       } finally {
         restore();
       }

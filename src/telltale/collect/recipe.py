@@ -149,6 +149,7 @@ class Settle(Section):
     """When a picture stands still, and how different is different.
 
     settled: JS expression that is true once nothing moves; pictures are compared besides.
+    frames: of the screen that pass before `settled` is asked; 0 for a page that draws what it owes before it answers.
     quiet_ms: this long without a change counts as still.
     timeout_s: a picture still moving after this long is an error.
     react_s: a press that changed nothing for this long was missed, and is tried again up to `presses` times.
@@ -156,11 +157,18 @@ class Settle(Section):
     """
 
     settled: str | None = None
+    frames: int = Field(1, ge=0, le=60)
     quiet_ms: float = Field(100, ge=0)
     timeout_s: float = Field(10, gt=0)
     react_s: float = Field(1.0, gt=0)
     presses: int = Field(3, ge=1, le=10)
     noise: float = Field(0.0001, ge=0, lt=0.5)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Settle:
+        if self.frames == 0 and self.settled is None:
+            raise ValueError("`settled` with frames = 0: without it nothing says when the page has drawn")
+        return self
 
     @property
     def change(self) -> float:

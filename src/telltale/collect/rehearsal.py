@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from telltale.collect.plan import Values, View, make_plan, middle, sample
 from telltale.collect.recipe import Recipe
-from telltale.collect.seen import RefusedError, Seen
+from telltale.collect.seen import RefusedError, Seen, SettleError
 from telltale.errors import PageError
 
 if TYPE_CHECKING:
@@ -133,6 +133,7 @@ def rehearse(stage: Stage, recipe: Recipe, stopped: Callable[[], bool]) -> Rehea
     url = plan.combinations[0].sessions[0].url
     stage.load(url)
     told = stage.states()
+    stage.keep("start", home_view(recipe))
     rehearsal = Rehearsal(recipe, {name: told.get(name, recipe.start.get(name, False)) for name in recipe.labels})
     around = _Around(recipe, 0)
     for name in recipe.labels:
@@ -142,6 +143,7 @@ def rehearse(stage: Stage, recipe: Recipe, stopped: Callable[[], bool]) -> Rehea
                 raise PageError("rehearsal", expected="to end", got="Ctrl-C")
             if attempt:
                 stage.load(url)
+                stage.keep("start", home_view(recipe))
                 around = _Around(recipe, attempt)
             reason = _rehearse_one(stage, rehearsal, name, around)
             if not reason:
@@ -154,7 +156,10 @@ def rehearse(stage: Stage, recipe: Recipe, stopped: Callable[[], bool]) -> Rehea
                 next="check the control, or give the camera a way to see it",
             )
     rehearsal.loaded = url
-    stage.trusted = False
+    try:
+        rehearsal.end(stage, rehearsal.start)
+    except (RefusedError, SettleError):
+        stage.trusted = False  # the first combination loads the page anew
     return rehearsal
 
 

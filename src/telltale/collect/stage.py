@@ -10,7 +10,7 @@ import base64
 import functools
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from importlib import resources
 from typing import Any
@@ -26,6 +26,9 @@ from telltale.tasks.states import parse_state
 
 LOAD_TIMEOUT_S = 90.0
 DRAG_STEPS = 10
+
+TOGETHER_S = 0.5
+"""Views are taken in one go for so long: between two of them the browser need not compose its window."""
 
 
 class Stage:
@@ -130,6 +133,7 @@ class Stage:
             "labels": list(recipe.labels),
             "controls": {name: c.model_dump() for name, c in recipe.labels.items() if c.reported},
             "settled": recipe.settle.settled or "",
+            "frames": recipe.settle.frames,
             "quiet_ms": recipe.settle.quiet_ms,
             "timeout_ms": recipe.settle.timeout_s * 1000,
             "react_ms": recipe.settle.react_s * 1000,
@@ -184,9 +188,15 @@ class Stage:
                 self.drag(-dx, -dy)
         self._dragged.clear()
 
-    def shoot(self, view: View | None) -> Picture:
-        """Move, settle and capture in one round trip."""
-        got = self._call("shoot", {"view": view and view.to_json()})
+    def shoot(self, views: Sequence[View]) -> list[Picture]:
+        """Move, settle and capture, one view after the other in one round trip: the first views, at least one.
+
+        As many as can be taken in about TOGETHER_S, so that whoever asks may stop between two calls.
+        """
+        given = {"views": [view.to_json() for view in views], "for_ms": TOGETHER_S * 1000}
+        return [self._picture(got) for got in self._call("shoot", given)["taken"]]
+
+    def _picture(self, got: Mapping[str, Any]) -> Picture:
         visible = got["visible"]
         if visible is not None:
             try:
