@@ -15,7 +15,7 @@ from telltale.bundle.bundle import Bundle, spec_of_model
 from telltale.bundle.spec import INT8, MODEL, BundleSpec
 from telltale.errors import BundleError, ImageError
 from telltale.frame import Image
-from telltale.preprocess import Preprocess, decode
+from telltale.preprocess import decode
 
 Picture = str | PathLike[str] | bytes | Image
 VariantName = Literal["auto", "float", "int8"]
@@ -39,7 +39,7 @@ class Predictor:
         self.spec = spec
         self.task = spec.make_task()
         self.variant = variant
-        self.preprocess = Preprocess(spec.input.width, spec.input.height, spec.input.fit)
+        self.preprocess = spec.input.preprocess()
         self._session = session
         self._bundle = bundle
         self._outputs = tuple(self.task.output_shapes(spec.input.height, spec.input.width))

@@ -28,7 +28,6 @@ from telltale.export.pictures import Labelled, Pictures, load, native_frame, spr
 from telltale.export.quantise import quantise
 from telltale.frame import Image
 from telltale.model import load_run
-from telltale.preprocess import Preprocess
 from telltale.progress import Progress, Quiet
 from telltale.project import Smooth, Unsure
 from telltale.tasks.calibrate import fit_temperature
@@ -63,7 +62,7 @@ def export_run(
     options, progress = options or Options(), progress or Quiet()
     check_place(out)
     network, config = load_run(str(run_dir), which=which)
-    preprocess = Preprocess(config.input.width, config.input.height, config.input.fit)
+    preprocess = config.input.preprocess()
     about = BundleSpec(
         name=name or config.name,
         licence=config.licence,
@@ -135,7 +134,7 @@ def export_network(
         variants["int8"] = _variant(small, timed, found, verdict)
         progress.advance(1, "int8 kept" if verdict.kept else "int8 not kept")
 
-    preprocess = Preprocess(about.input.width, about.input.height, about.input.fit)
+    preprocess = about.input.preprocess()
     golden = Golden(inputs, expected, reference, frame, preprocess.apply(frame))
     found_out = {
         "created": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
