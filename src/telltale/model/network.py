@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from telltale.model.backbones import Backbone, make_backbone
 from telltale.model.heads import Shape, make_head
+from telltale.model.unet import STRIDE as UNET_STRIDE
+from telltale.model.unet import UnetTiny
 from telltale.tasks import Task
 
 MEAN, STD = 0.45, 0.25
@@ -68,6 +70,35 @@ def build(backbone: str, task: Task, height: int, width: int, *, hints: int = 0)
     body = make_backbone(backbone)
     head = make_head(task, Shape(body.channels, body.strides, height, width))
     return Network(body, head, task, height, width, hints)
+
+
+def stride_of(network: Network) -> int:
+    """What divides the sides of every picture that the network takes."""
+    return UNET_STRIDE if isinstance(network.backbone, UnetTiny) else int(cast(Backbone, network.backbone).strides[-1])
+
+
+def find_reach(network: Network) -> int:
+    """How far around a pixel a fully convolutional network looks, in pixels.
+
+    Found by the gradient of one cell of answers, as large as the stride, with all weights positive, so that nothing
+    cancels and nothing is switched off.
+    """
+    twin = network.fused().double()
+    for parameter in twin.parameters():
+        parameter.data = torch.full_like(parameter, 1 / max(parameter[0].numel(), 1) if parameter.dim() > 1 else 0.0)
+    stride = stride_of(network)
+    side = stride * 5
+    while True:
+        picture = torch.ones(1, 3, side, side, dtype=torch.float64) * 10
+        picture.requires_grad_(True)
+        start = (side // stride // 2) * stride
+        twin(picture)["logits"][:, :, start : start + stride, start : start + stride].sum().backward()
+        assert picture.grad is not None
+        rows = torch.nonzero(picture.grad.abs().sum((0, 1, 3)) > 0).flatten()
+        first, last = int(rows[0]), int(rows[-1])
+        if (first > 0 and last < side - 1) or side > 4096:
+            return max(start - first, last - (start + stride - 1))
+        side += stride * 4
 
 
 def count_parameters(network: nn.Module) -> int:

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 WIDTHS = (16, 32, 64, 64)
+STRIDE = 8
+"""What divides the sides of the pictures it takes."""
 
 
 class _Conv(nn.Module):

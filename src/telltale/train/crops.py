@@ -198,8 +198,8 @@ def _tiles(row: int, size: tuple[int, int], tile_width: int, tile_height: int) -
 
 def _turn(which: int, side: int) -> NDArray[np.float64]:
     """One of the eight ways to lay a square: quarter turns, and each upside down."""
-    quarter = np.array([[0.0, -1, side], [1, 0, 0], [0, 0, 1]])
-    turned = np.array([[1.0, 0, 0], [0, -1, side], [0, 0, 1]]) if which >= 4 else np.eye(3)
+    quarter: NDArray[np.float64] = np.array([[0.0, -1, side], [1, 0, 0], [0, 0, 1]])
+    turned: NDArray[np.float64] = np.array([[1.0, 0, 0], [0, -1, side], [0, 0, 1]]) if which >= 4 else np.eye(3)
     for _ in range(which % 4):
-        turned = quarter @ turned
+        turned = np.matmul(quarter, turned)
     return turned
