@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from telltale.bundle.predictor import INPUT
 from telltale.export.simplify import fold_pixel_scaling
 from telltale.model.heads import ANSWERS, SHIPS
-from telltale.tasks import Task
 
 OPSET = 18
 """Runs in onnxruntime 1.14 and later, onnxruntime-web included."""
@@ -29,9 +28,6 @@ class Fusable(Protocol):
     (N, 3, H, W) float32 in 0..1 -> the outputs of the task's head; `fused()` gives the same function in its deployed
     form.
     """
-
-    @property
-    def task(self) -> Task: ...
 
     def __call__(self, x: Tensor) -> dict[str, Tensor]: ...
 

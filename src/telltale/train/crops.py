@@ -188,7 +188,7 @@ def _marked(masks: NDArray[np.uint8]) -> NDArray[np.float64]:
     if len(x) > POINTS:
         rows = np.linspace(0, len(x) - 1, POINTS).astype(np.int64)
         x, y = x[rows], y[rows]
-    return np.stack([x, y], 1) + 0.5
+    return np.stack([x, y], 1).astype(np.float64) + 0.5
 
 
 def _tiles(row: int, size: tuple[int, int], tile_width: int, tile_height: int) -> list[tuple[int, int, int]]:
