@@ -11,6 +11,7 @@ has cross-entropy alone.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 
 import torch
@@ -33,7 +34,7 @@ class MaskLoss:
     """BCE + (1 - Dice), for each name; `target.known` holds the weights of pixels, 0 where nobody knows."""
 
     def __init__(self) -> None:
-        self._last: tuple[Mapping[str, Tensor], Tensor, Tensor] | None = None
+        self._local = threading.local()  # shares of a batch are learned in threads of their own
 
     def __call__(self, outputs: Mapping[str, Tensor], target: BatchTarget) -> Tensor:
         logits = outputs["logits"].float()  # (N, K, H, W)
@@ -45,15 +46,15 @@ class MaskLoss:
         total = weight.sum((0, 2, 3))
         loss = entropy.sum((0, 2, 3)) / total.clamp(min=1) + _missing_overlap(logits, target, marked[:, :, 0, 0])
         known = (total > 0).float()
-        self._last = (outputs, (loss * known).detach(), known)
+        self._local.last = (outputs, (loss * known).detach(), known)
         return (loss * known).sum() / known.sum().clamp(min=1)
 
     def each(self, outputs: Mapping[str, Tensor], target: BatchTarget) -> tuple[Tensor, Tensor]:
         """(K,) the loss of each name in this batch, and 1 for each that anything is known of."""
-        if self._last is None or self._last[0] is not outputs:
+        if getattr(self._local, "last", (None,))[0] is not outputs:
             self(outputs, target)
-        assert self._last is not None
-        return self._last[1], self._last[2]
+        _, loss, count = self._local.last
+        return loss, count
 
     def likelihood(self, outputs: Mapping[str, Tensor], target: BatchTarget) -> tuple[Tensor, Tensor]:
         """(K,) summed cross-entropy and (K,) how many pixels it summed over."""
