@@ -23,7 +23,7 @@ SIZES = ("640x480", "320x240")
 def main(arguments: Sequence[str] | None = None) -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--views", type=int, default=40)
-    options.add_argument("--combinations", type=int, default=8)
+    options.add_argument("--combinations", type=int, default=4)
     given = options.parse_args(arguments)
     told = {}
     for size in SIZES:

@@ -26,7 +26,6 @@ from telltale.train.arrays import Arrays
 from telltale.train.augment import augment, draw_moves, recolour, recolour_bytes, to_float, warp, warp_bytes
 from telltale.train.device import make_fabric
 from telltale.train.loop import Loop, Part
-from telltale.train.whole import WholePictures
 
 TASK = from_spec({"kind": "states", "names": ["a", "b", "c", "d", "e"], "mirror": [["a", "b"], ["c", "d"]]})
 
@@ -53,9 +52,7 @@ def make_loop(settings: Train, size: Input, count: int = 256) -> Loop:
     arrays = Arrays(pixels, target, np.arange(count), np.arange(0))
     fabric = make_fabric(settings)
     network = build(settings.backbone, TASK, size.height, size.width)
-    return Loop(
-        network, TASK, WholePictures(TASK, arrays, settings.augment), settings, {}, Path(tempfile.mkdtemp()), fabric
-    )
+    return Loop(network, TASK, arrays, settings, {}, Path(tempfile.mkdtemp()), fabric)
 
 
 def measure(backbone: str, precision: str) -> dict[str, float | str]:
@@ -65,7 +62,7 @@ def measure(backbone: str, precision: str) -> dict[str, float | str]:
     rows = torch.arange(settings.batch)
 
     def move(_network: object, part: Part) -> None:
-        part.make(part.share)
+        augment(part.pixels, part.moves)
 
     batch_ms = median_ms(lambda: loop.shares.run(move, loop._parts(rows)))
     step_ms = median_ms(lambda: loop._step(rows))

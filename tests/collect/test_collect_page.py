@@ -14,16 +14,18 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from playwright.sync_api import Error
+from playwright.sync_api import Browser, Error
 
 from lamps_recipe import PAGES, lamps
-from telltale.collect import Summary
-from telltale.collect.plan import View
+from telltale.collect import Recipe, Summary, collect_page, stage
+from telltale.collect.plan import Values, View
 from telltale.collect.seen import Picture
 from telltale.collect.stage import Stage
 from telltale.dataset import Catalogue, Example
-from telltale.errors import PageError
+from telltale.errors import ConfigError, PageError
+from telltale.pages import PageServer
 from telltale.preprocess import decode
+from telltale.project import validate
 
 pytestmark = pytest.mark.browser
 
@@ -178,6 +180,56 @@ def test_two_combinations_that_look_alike_are_not_both_saved(collect: Collect, c
     summary = collect(lamps("instant&side=red", camera={**camera, "vary": {"angle": [40, 300]}}, views=8))
     shas = [example.sha256 for example in catalogue.examples()]
     assert len(shas) == len(set(shas)) == summary.saved
+
+
+def test_views_taken_in_one_go_are_those_taken_one_by_one(
+    collect: Collect, catalogue: Catalogue, browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collect(lamps(combinations=2, views=5, format="png"))
+    together = {(e.group, e.meta["view"], e.sha256) for e in catalogue.examples()}
+    assert len(together) == 10
+    monkeypatch.setattr(stage, "TOGETHER_S", 0.0)
+    with Catalogue.open(tmp_path / "two.db", tmp_path / "two") as other:
+        collect_page(lamps(combinations=2, views=5, format="png"), other, browser=browser)
+        assert {(e.group, e.meta["view"], e.sha256) for e in other.examples()} == together
+
+
+@pytest.mark.parametrize("mute", [False, True])
+def test_a_page_that_tells_its_states_and_comes_back_is_loaded_once(
+    collect: Collect, monkeypatch: pytest.MonkeyPatch, mute: bool
+) -> None:
+    load, loads = Stage.load, itertools.count()
+
+    def counted(self: Stage, values: Values) -> None:
+        next(loads)
+        load(self, values)
+
+    monkeypatch.setattr(Stage, "load", counted)
+    collect(lamps(mute=mute, combinations=3))
+    assert next(loads) == (4 if mute else 1)  # mute: for the rehearsal and for each combination
+
+
+@pytest.mark.parametrize("query", ["", "?kind=webgl", "?alpha"])
+def test_a_canvas_drawn_by_webgl_is_read_as_it_shows_and_left_as_it_was(browser: Browser, query: str) -> None:
+    recipe = validate({"url": "gl.html", "labels": {"lamp": "#lamp"}, "format": "png"}, Recipe, "page.toml")
+    with PageServer(PAGES) as pages:
+        driven = Stage(browser, recipe, pages.url("gl.html") + query)
+        driven.load({})
+        (picture,) = driven.shoot([View({}, {})])
+        assert driven._page.evaluate("kept()")
+        driven.close()
+    image = decode(picture.data)
+    assert image.shape == (64, 96, 3)
+    ground = 255 * 0.5 if query == "?alpha" else 0.0  # the colours are premultiplied, and lie on white
+    for (x, y), colour in {(1, 1): (0.2, 0.3, 0.4), (6, 58): (1, 0.5, 0), (62, 10): (0, 0.25, 1)}.items():
+        seen = image[y, x].astype(float)
+        wanted = [min(255.0, 255 * c + ground) for c in colour]
+        assert np.abs(seen - wanted).max() <= 2, (x, y)
+
+
+def test_a_page_without_a_word_for_settled_cannot_ask_for_no_frame() -> None:
+    with pytest.raises(ConfigError, match="settled"):
+        lamps(settle={"frames": 0})
 
 
 BROKEN: list[tuple[str, dict[str, Any], str]] = [

@@ -42,7 +42,8 @@ function geometry(pairs, at) {
 
 /**
  * @param {ReturnType<import("./model.js").buildCar>} model
- * @param {{solid: THREE.Material, glass?: THREE.Material}} materials glass is left out where there is none
+ * @param {{solid: THREE.Material, closed?: THREE.Material, glass?: THREE.Material}} materials glass is left out where there
+ * is none; `closed` is for what is never seen from behind
  */
 export function carObject(model, materials) {
   const root = new THREE.Group();
@@ -54,9 +55,11 @@ export function carObject(model, materials) {
     const group = new THREE.Group();
     group.position.set(...at);
     group.name = name;
-    for (const kind of ["solid", "glass"]) {
-      if (!materials[kind] || part[kind].length === 0) continue;
-      const mesh = new THREE.Mesh(geometry(part[kind], at), materials[kind]);
+    const closed = ([look]) => look.closed && Boolean(materials.closed);
+    const pairs = { closed: part.solid.filter(closed), solid: part.solid.filter((pair) => !closed(pair)), glass: part.glass };
+    for (const kind of ["closed", "solid", "glass"]) {
+      if (!materials[kind] || pairs[kind].length === 0) continue;
+      const mesh = new THREE.Mesh(geometry(pairs[kind], at), materials[kind]);
       mesh.frustumCulled = false;
       mesh.renderOrder = kind === "glass" ? 1 : part.hinge ? 0 : 0.2; // doors hide the cabin: draw them first
       group.add(mesh);

@@ -1,6 +1,7 @@
 // What is under and inside the skin: wheels, cabin, engine bay. Knows sizes of the shape, and nothing of cutting it.
 
 import { box, grid, join, mirror, moved, turned } from "./mesh.js";
+import { FITTED } from "./looks.js";
 import { WHEEL, width } from "./shape.js";
 import * as made from "./looks.js";
 
@@ -19,13 +20,13 @@ const rotated = (m, angle) => {
 
 /** One wheel at the origin, its outer face towards +x. */
 function wheel(detail) {
-  const steps = detail === 1 ? 32 : 12;
+  const steps = detail === 1 ? 32 : detail < FITTED ? 12 : 20;
   const tyre = turned([[0.235, 0.098], [0.25, 0.112], [0.29, 0.118], [0.325, 0.106], [0.341, 0.085], [0.345, 0.05], [0.345, -0.05], [0.341, -0.085], [0.32, -0.108], [0.235, -0.105]], steps);
   const solid = [[made.TYRE, tyre]];
-  if (detail < 1) return [...solid, [made.RIM, turned([[0.001, 0.06], [0.24, 0.09]], steps)]];
+  if (detail < FITTED) return [...solid, [made.RIM, turned([[0.001, 0.06], [0.24, 0.09]], steps)]];
   const barrel = turned([[0.205, -0.1], [0.215, 0.05], [0.22, 0.098], [0.228, 0.104], [0.24, 0.1]], steps);
-  const disc = turned([[0.05, 0.005], [0.165, 0.005], [0.165, -0.015], [0.05, -0.015]], 28);
-  const hub = turned([[0.001, 0.078], [0.03, 0.076], [0.052, 0.066], [0.06, 0.03]], 20);
+  const disc = turned([[0.05, 0.005], [0.165, 0.005], [0.165, -0.015], [0.05, -0.015]], detail === 1 ? 28 : 10);
+  const hub = turned([[0.001, 0.078], [0.03, 0.076], [0.052, 0.066], [0.06, 0.03]], detail === 1 ? 20 : 8);
   const spokes = [];
   for (let k = 0; k < SPOKES; k++) {
     for (const side of [-1, 1]) {
@@ -39,7 +40,7 @@ function wheel(detail) {
   return [
     ...solid, [made.RIM, join(barrel, hub, ...spokes)], [made.DISC, disc],
     [made.CALIPER, moved(box(0, 0.12, 0.075, 0.03, 0.06, 0.035, 0.015), (p) => p)],
-    [made.WELL, turned([[0.001, -0.03], [0.21, -0.03]], 20)],
+    [made.WELL, turned([[0.001, -0.03], [0.21, -0.03]], detail === 1 ? 20 : 10)],
   ];
 }
 

@@ -240,7 +240,9 @@ function widget() {
 function start() {
   document.body.classList.toggle("with-widget", settings.widget !== null);
   for (const complaint of settings.complaints) say(complaint);
-  const view = new View(canvas, { antialias: settings.aa, detail: settings.detail });
+  const pixels = settings.width === null ? Infinity : settings.width * settings.height;
+  const view = new View(canvas, { antialias: settings.aa, detail: settings.detail, pixels });
+  document.body.classList.toggle("software", view.software);
   const car = new Car(view);
   let look = { ...DEFAULT_LOOK };
   let showLook = () => {};

@@ -93,9 +93,12 @@ export function carMaterials(shared) {
     glowLevel: { value: 1 }, tint: { value: 0.25 },
   };
   const uniforms = { ...shared, ...own };
+  const solid = new THREE.ShaderMaterial({ vertexShader: VERTEX, fragmentShader: FRAGMENT, uniforms, side: THREE.DoubleSide });
+  const closed = new THREE.ShaderMaterial({ vertexShader: VERTEX, fragmentShader: FRAGMENT, uniforms, side: THREE.FrontSide });
   return {
     own,
-    solid: new THREE.ShaderMaterial({ vertexShader: VERTEX, fragmentShader: FRAGMENT, uniforms, side: THREE.DoubleSide }),
+    solid,
+    closed, // half its triangles look away, and cost nothing
     glass: new THREE.ShaderMaterial({
       vertexShader: GLASS_VERTEX, fragmentShader: GLASS_FRAGMENT, uniforms, side: THREE.DoubleSide, transparent: true, depthWrite: false,
     }),

@@ -85,7 +85,7 @@ function door(panel, { outline, pane, hinge }, detail) {
   const [frame, card] = split(inner, (x, y) => 0.945 - y);
   const [soft, hard] = split(card, (x, y, z) => Math.max(Math.abs(y - 0.74) - 0.09, outline(x + DOOR_DEPTH, y, z) + 0.07));
   solid.push([made.CABIN, frame], [made.CARD, hard], [made.CARD_SOFT, soft]);
-  if (detail === 1) solid.push(...doorFittings(hinge));
+  if (detail >= made.FITTED) solid.push(...doorFittings(hinge));
   return { solid, glass: [[made.GLASS, moved(glass, inward(0.007))]] };
 }
 
@@ -104,10 +104,13 @@ function doorFittings(hinge) {
   ];
 }
 
-/** The wing mirror, on the front door. */
-function wingMirror() {
+/** The wing mirror, on the front door. @param {number} detail */
+function wingMirror(detail) {
   const at = [0.965, 1.005, 0.715];
+  const most = box.most;
+  box.most = detail === 1 ? 4 : 2; // sharp edges do for seats behind glass, not for this
   const shell = moved(box(...at, 0.105, 0.066, 0.062, 0.058, 4), (p) => [p[0], p[1], p[2] - 0.25 * (p[0] - at[0]) - 0.06 * Math.abs(p[1] - at[1])]);
+  box.most = most;
   const [glassy, body] = split(shell, (x, y, z) => z + 0.25 * (x - at[0]) - at[2] + 0.056);
   return [[made.PAINT, body], [made.MIRROR, glassy], [made.TRIM, box(0.855, 0.965, 0.73, 0.05, 0.02, 0.03, 0.018)]];
 }
@@ -140,7 +143,7 @@ export function halfSkin(detail) {
   parts.hood = hood(hoodPanel);
   parts.body = bodySkin(shell, detail);
   parts.body.solid.push(...jambs);
-  if (detail === 1) parts.front.solid.push(...wingMirror());
+  if (detail >= made.FITTED) parts.front.solid.push(...wingMirror(detail));
   return parts;
 }
 

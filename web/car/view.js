@@ -17,6 +17,10 @@ export const LIMITS = { elevation: [-5, 89], distance: [3, 20] };
 const FIELD = 34;
 /** Detail of the plain copy that shadows and visibility are drawn from. */
 const COARSE = 0.3;
+/** Detail of the car itself where nothing else is asked for: in a small picture software's time goes into triangles. */
+const DETAIL = { full: 1, small: 0.6 };
+/** Up to so many pixels a picture is small. */
+const SMALL = 640 * 480;
 
 /** Whether WebGL runs on the processor, as far as the browser tells. */
 function drawnInSoftware() {
@@ -28,11 +32,15 @@ function drawnInSoftware() {
 }
 
 export class View {
-  /** @param {HTMLCanvasElement} canvas @param {{antialias: boolean | null, detail: number | null}} options */
-  constructor(canvas, { antialias, detail }) {
+  /**
+   * @param {HTMLCanvasElement} canvas
+   * @param {{antialias: boolean | null, detail: number | null, pixels: number}} options pixels: of the canvas, if they stay
+   */
+  constructor(canvas, { antialias, detail, pixels }) {
     const software = drawnInSoftware();
     antialias ??= !software; // smooth edges cost software rendering as much again
     this.canvas = canvas;
+    this.software = software;
     this.renderer = new THREE.WebGLRenderer({
       canvas, antialias, alpha: false, preserveDrawingBuffer: true, powerPreference: "high-performance",
     });
@@ -42,7 +50,7 @@ export class View {
     this.camera = new THREE.PerspectiveCamera(FIELD, 4 / 3, 0.1, 60);
     this.scene = new THREE.Scene();
     this.stage = new Surroundings(this.renderer, software);
-    const model = buildCar(detail ?? 1);
+    const model = buildCar(detail ?? (software && pixels <= SMALL ? DETAIL.small : DETAIL.full));
     this.materials = carMaterials(this.stage.shared);
     this.car = carObject(model, this.materials);
     this.scene.add(this.car.root, this.stage.backdrop);

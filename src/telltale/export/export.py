@@ -19,25 +19,22 @@ from telltale.bundle.bundle import Bundle, check_place, write_bundle
 from telltale.bundle.golden import Golden
 from telltale.bundle.spec import GOLDEN, INT8, MODEL, TORCHSCRIPT, BundleSpec, Data, Guarantee, Model, Variant
 from telltale.errors import Interrupted
-from telltale.export.deploy import Deployed, Fusable, to_onnx, to_torchscript
+from telltale.export.deploy import OUTPUTS, Deployed, Fusable, to_onnx, to_torchscript
 from telltale.export.forms import Form, Images, latencies, onnx_form, torch_form, torchscript_form
-from telltale.export.judge import Options, Verdict, judge_int8, merit
+from telltale.export.judge import Options, Verdict, accuracy, judge_int8
 from telltale.export.measure import machine_name
 from telltale.export.parity import Arrays, Comparison, compare, gate
 from telltale.export.pictures import Labelled, Pictures, load, native_frame, spread, synthetic
 from telltale.export.quantise import quantise
 from telltale.frame import Image
-from telltale.model import find_reach, load_run, stride_of
+from telltale.model import load_run
+from telltale.preprocess import Preprocess
 from telltale.progress import Progress, Quiet
 from telltale.project import Smooth, Unsure
-from telltale.tasks import Task
 from telltale.tasks.calibrate import fit_temperature
 
 GOLDEN_PICTURES = 8
 QUANTISE_PICTURES = 128
-MEASURES = {"mask": "Dice changes"}
-"""What `Task.merit` is, where it is not the share of right answers."""
-
 PACKAGES = ("torch", "onnx", "onnxscript", "onnxruntime", "numpy")
 
 
@@ -66,7 +63,7 @@ def export_run(
     options, progress = options or Options(), progress or Quiet()
     check_place(out)
     network, config = load_run(str(run_dir), which=which)
-    preprocess = config.input.preprocess()
+    preprocess = Preprocess(config.input.width, config.input.height, config.input.fit)
     about = BundleSpec(
         name=name or config.name,
         licence=config.licence,
@@ -76,12 +73,7 @@ def export_run(
         unsure=Guarantee(**(unsure or Unsure()).model_dump()),
         data=Data(hash=config.data_hash, images=len(training), groups=len(config.groups), split=config.split),
         allow_leak=config.leak_allowed,
-        model=Model(
-            backbone=config.train.backbone,
-            parameters=config.fused_parameters,
-            macs=config.macs,
-            **({"stride": stride_of(network), "reach": find_reach(network)} if config.input.fit == "tile" else {}),
-        ),
+        model=Model(backbone=config.train.backbone, parameters=config.fused_parameters, macs=config.macs),
         code={"trained with telltale": config.code_version} if config.code_version else {},
     )
     task = about.make_task()
@@ -119,14 +111,13 @@ def export_network(
     progress: Progress,
 ) -> Bundle:
     """A network in eval mode as a bundle; `about` lacks what is found out here. See `export_run`."""
-    task = about.make_task()
-    names = task.names
+    names = about.make_task().names
     fused = network.fused().eval()
     temperature = find_temperature(fused, calibration, len(names))
     inputs = golden_inputs(calibration or training, about, options)
-    deployed = Deployed(fused, task.kind, temperature)
-    reference = torch_form("torch", Deployed(network, task.kind, temperature), deployed.names).run(inputs)
-    gate(compare_all([torch_form("fused torch", deployed, deployed.names)], inputs, reference, options))
+    reference = torch_form("torch", Deployed(network, temperature)).run(inputs)
+    deployed = Deployed(fused, temperature)
+    gate(compare_all([torch_form("fused torch", deployed)], inputs, reference, options))
     forms = make_forms(deployed, about, options, progress)
     comparisons = compare_all(forms, inputs, reference, options)
     gate(comparisons)
@@ -136,20 +127,19 @@ def export_network(
     timed = latencies([*forms, *([small] if small else [])], inputs[:1])
     variants = {form.name: _variant(form, timed, comparisons) for form in forms}
     if small is not None:
-        found = compare("int8", small.run(inputs), "float", _probabilities(expected), options.tolerance.int8, int8=True)
-        merits = _merits(task, forms[0], small, calibration)
-        verdict = judge_int8(found[0], timed, merits, options, MEASURES.get(task.kind, "right answers change"))
+        found = compare("int8", small.run(inputs), "float", _probabilities(expected), options.tolerance.int8)
+        verdict = judge_int8(found[0], timed, _accuracies(forms[0], small, calibration), options)
         if verdict.kept:
             gate(found, next="nothing was written; export without int8, or let it be dropped (auto)")
             forms.append(small)
         variants["int8"] = _variant(small, timed, found, verdict)
         progress.advance(1, "int8 kept" if verdict.kept else "int8 not kept")
 
-    preprocess = about.input.preprocess()
+    preprocess = Preprocess(about.input.width, about.input.height, about.input.fit)
     golden = Golden(inputs, expected, reference, frame, preprocess.apply(frame))
     found_out = {
         "created": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "outputs": {name: list(expected[name].shape[1:]) for name in expected},
+        "outputs": {name: list(expected[name].shape[1:]) for name in OUTPUTS},
         "temperature": {name: round(float(t), 6) for name, t in zip(names, temperature, strict=True)},
         "code": {**about.code, "telltale": telltale.__version__, **{name: version(name) for name in PACKAGES}},
         "machine": machine_name(),
@@ -175,10 +165,8 @@ def find_temperature(network: nn.Module, calibration: Pictures | None, names: in
     """(K,), fitted on the calibration pictures; 1 where there are none."""
     if calibration is None:
         return torch.ones(names)
-    values = torch_form("logits", _Logits(network), ["logits"]).run(calibration.images[:1])["logits"]
-    if values.ndim > 2:
-        return torch.ones(names)  # of maps: neighbouring pixels are no independent witnesses
-    values = torch_form("logits", _Logits(network), ["logits"]).run(calibration.images)["logits"]
+    logits = _Logits(network)
+    values = torch_form("logits", logits).run(calibration.images)[OUTPUTS[0]]
     return torch.from_numpy(np.asarray(fit_temperature(values, calibration.target), np.float32))
 
 
@@ -194,11 +182,10 @@ def golden_inputs(pictures: Pictures | None, about: BundleSpec, options: Options
 def make_forms(deployed: Deployed, about: BundleSpec, options: Options, progress: Progress) -> list[Form]:
     """The float forms, ONNX first."""
     size = (about.input.height, about.input.width)
-    model = to_onnx(deployed, *size, any_size=True) if about.input.fit == "tile" else to_onnx(deployed, *size)
-    forms = [onnx_form("float", MODEL, model)]
+    forms = [onnx_form("float", MODEL, to_onnx(deployed, *size))]
     progress.advance(1, "onnx")
     if options.torchscript:
-        forms.append(torchscript_form("torchscript", deployed.names, TORCHSCRIPT, to_torchscript(deployed, *size)))
+        forms.append(torchscript_form("torchscript", TORCHSCRIPT, to_torchscript(deployed, *size)))
         progress.advance(1, "torchscript")
     return forms
 
@@ -219,8 +206,9 @@ class _Logits(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, image: Tensor) -> tuple[Tensor]:
-        return (self.network(image.permute(0, 3, 1, 2).float() / 255)["logits"],)
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        outputs = self.network(image.permute(0, 3, 1, 2).float() / 255)
+        return outputs["logits"], outputs["cam"]
 
 
 def _variant(
@@ -238,11 +226,11 @@ def _variant(
     )
 
 
-def _merits(task: Task, whole: Form, small: Form, calibration: Pictures | None) -> tuple[float, float] | None:
+def _accuracies(whole: Form, small: Form, calibration: Pictures | None) -> tuple[float, float] | None:
     """(float, int8) on the calibration split."""
     if calibration is None:
         return None
-    found = [merit(task, form.run(calibration.images), calibration.target) for form in (whole, small)]
+    found = [accuracy(form.run(calibration.images)["probabilities"], calibration.target) for form in (whole, small)]
     return None if found[0] is None or found[1] is None else (found[0], found[1])
 
 

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from telltale.bundle.bundle import Bundle
 from telltale.bundle.spec import BundleSpec
-from telltale.bundle.tiling import look
 from telltale.preprocess import Preprocess, decode
 from telltale.serve.wire import check_picture
 from telltale.tasks import Task
@@ -72,7 +71,8 @@ class Engine:
         check_picture(data)
         image = decode(data, max_pixels=self._max_pixels)
         height, width = image.shape[:2]
-        result = self._model.task.decode(look(self._model, image), self._model.spec.thresholds)[0]
+        outputs = self._model.run(self._model.preprocess.apply(image)[None])
+        result = self._model.task.decode(outputs, self._model.spec.thresholds)[0]
         return Told(result, (width, height), (time.perf_counter() - start_s) * 1e3)
 
     def close(self) -> None:

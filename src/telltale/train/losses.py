@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -14,8 +15,6 @@ from telltale.errors import TrainError
 from telltale.project import Train
 from telltale.tasks import Target, Task
 from telltale.tasks.task import Floats
-from telltale.train.feed import BatchTarget
-from telltale.train.mask_loss import MaskLoss
 
 HEAVIEST = 10.0
 """A rare side of a name weighs at most this much: beyond, single mislabelled pictures would steer."""
@@ -36,9 +35,14 @@ class Loss(Protocol):
         """(K,) summed negative log-likelihood and (K,) counts over the labels that can be seen, unweighted."""
         ...
 
-    def criterion(self, likelihood: float, merit: float | None) -> float:
-        """What is least for the best weights, from the watched likelihood and `Task.merit`."""
-        ...
+
+@dataclass(frozen=True, slots=True)
+class BatchTarget:
+    """A Target on the device: (N, K) float values, and float masks of what is known and what is hidden."""
+
+    values: Tensor
+    known: Tensor
+    hidden: Tensor
 
 
 class StatesLoss:
@@ -73,9 +77,6 @@ class StatesLoss:
         )
         return loss.sum(0), weight.sum(0)
 
-    def criterion(self, likelihood: float, merit: float | None) -> float:
-        return likelihood
-
     def __call__(self, outputs: Mapping[str, Tensor], target: BatchTarget) -> Tensor:
         loss, count = self.each(outputs, target)
         return loss.sum() / count.sum().clamp(min=1)
@@ -107,11 +108,7 @@ def side_weights(target: Target) -> tuple[Floats, Floats]:
     )
 
 
-def _mask(task: Task, target: Target, settings: Train) -> Loss:
-    return MaskLoss()
-
-
-LOSSES: dict[str, Callable[[Task, Target, Train], Loss]] = {"states": _states, "mask": _mask}
+LOSSES: dict[str, Callable[[Task, Target, Train], Loss]] = {"states": _states}
 """Kind of task to its loss, made from the task, the training labels and the settings."""
 
 
