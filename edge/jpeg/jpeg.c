@@ -39,13 +39,13 @@ static int turn_of(const uint8_t *exif, size_t bytes)
 
 /* In entropy-coded data 0xFF is always followed by 0x00 or a restart marker, so the first FF D9 is the true end. An
  * FF D8 before it begins another picture, written behind the cut of this one. */
-static int is_whole(const uint8_t *data, size_t bytes, size_t at)
+static size_t end_of(const uint8_t *data, size_t bytes, size_t at)
 {
     while (at + 1 < bytes) {
         const uint8_t *mark = memchr(data + at, 0xff, bytes - at - 1);
         if (!mark || mark[1] == 0xd8) return 0;
-        if (mark[1] == 0xd9) return 1;
         at = (size_t)(mark - data) + 1;
+        if (mark[1] == 0xd9) return at + 1;
     }
     return 0;
 }
@@ -84,7 +84,8 @@ tt_jpeg_status tt_jpeg_look(const uint8_t *data, size_t bytes, tt_jpeg_info *inf
             if (precision != 8 || info->components == 2 || info->components < 1 || info->components > 4)
                 return TT_JPEG_KIND;
             if (info->height > TT_JPEG_MAX_PIXELS / info->width) return TT_JPEG_TOO_LARGE;
-            return is_whole(data, bytes, at) ? TT_JPEG_OK : TT_JPEG_CUT_OFF;
+            info->bytes = end_of(data, bytes, at);
+            return info->bytes ? TT_JPEG_OK : TT_JPEG_CUT_OFF;
         } else if (marker == 0xd9) {
             return TT_JPEG_DAMAGED;
         }

@@ -55,9 +55,11 @@ enum {
     TT_JPEG_MAX_MEMORY = 64 * 1024 * 1024
 };
 
-/* What the header says. width, height: as stored. turn: EXIF orientation, 1 to 8. components: 1, 3 or 4. */
+/* What the header says. width, height: as stored. turn: EXIF orientation, 1 to 8. components: 1, 3 or 4.
+ * bytes: of the picture, its end mark included; 0 when it is cut off. More may follow it. */
 typedef struct {
     int width, height, components, turn, progressive;
+    size_t bytes;
 } tt_jpeg_info;
 
 /* scale: eighths, 1 to 8; 1, 2, 4 and 8 are fast. grey: one channel.

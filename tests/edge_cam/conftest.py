@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
-from edge_cam.programs import ARMV7, EDGE, HERE, SANITIZED, Program, compile_c, jpeg_for, needs
+from edge_cam.programs import ARMV7, EDGE, HERE, SANITIZED, Program, armhf_root, compile_c, jpeg_for, needs
+from edge_cam.servers import Broker
 
 NEON = (("JSIMD_FORCENEON", "1"),)
 """qemu shows this machine's /proc/cpuinfo, in which libjpeg-turbo finds no NEON."""
@@ -38,3 +43,66 @@ def jpeg_tool(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     needs("arm-linux-gnueabihf-gcc", "qemu-arm")
     compile_c("arm-linux-gnueabihf-gcc", [*ARMV7, *flags], sources, out, link)
     return Program(("qemu-arm", str(out)), NEON)
+
+
+def make_cam(out: Path, target: str, flags: str = "") -> Path:
+    """telltale-cam with the lamp net, by its own Makefile."""
+    needs("make", "gcc")
+    link = jpeg_for(target)[1]
+    if target == "armv7":
+        needs("arm-linux-gnueabihf-gcc", "qemu-arm")
+    root = armhf_root()
+    runtime = f"RUNTIME={EDGE / 'preprocess.c'} {EDGE / 'smooth.c'}"  # the lamp is its own runtime
+    settings = [
+        runtime,
+        f"TARGET={target}",
+        f"NET={HERE / 'lamp' / 'lamp'}",
+        f"OUT={out}",
+        f"ARMHF={root}",
+        f"CFLAGS={flags}",
+    ]
+    optimise = "OPTIMISE=-O1" if flags else "OPTIMISE=-O2"
+    done = subprocess.run(
+        ["make", "-C", str(EDGE / "cam"), *settings, optimise, f"JPEG={link[0]}"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    return out
+
+
+@pytest.fixture(scope="session")
+def cam_host(tmp_path_factory: pytest.TempPathFactory) -> Program:
+    """telltale-cam for this machine under ASan and UBSan."""
+    out = tmp_path_factory.mktemp("cam") / "telltale-cam"
+    return Program((str(make_cam(out, "host", "-g -fsanitize=address,undefined -fno-sanitize-recover=all")),))
+
+
+@pytest.fixture(scope="session")
+def cam_plain(tmp_path_factory: pytest.TempPathFactory) -> Program:
+    """telltale-cam for this machine, as it ships."""
+    return Program((str(make_cam(tmp_path_factory.mktemp("cam") / "telltale-cam", "host")),))
+
+
+@pytest.fixture(scope="session")
+def cam_armv7(tmp_path_factory: pytest.TempPathFactory) -> Program:
+    out = tmp_path_factory.mktemp("cam") / "telltale-cam"
+    return Program(("qemu-arm", str(make_cam(out, "armv7"))))
+
+
+@pytest.fixture(params=["host", "armv7"])
+def cam(request: pytest.FixtureRequest) -> Program:
+    program: Program = request.getfixturevalue(f"cam_{request.param}")
+    return program
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Broker]:
+    running = Broker(tmp_path)
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def guarded_broker(tmp_path: Path) -> Iterator[Broker]:
+    running = Broker(tmp_path, "cam s:cret")
+    yield running
+    running.stop()

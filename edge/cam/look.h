@@ -1,0 +1,35 @@
+/* From the bytes of a JPEG to probabilities: decode, resize, run the net. Knows nothing of time, files or sockets. */
+#ifndef TT_CAM_LOOK_H
+#define TT_CAM_LOOK_H
+
+#include "jpeg.h"
+#include "telltale.h"
+#include "text.h"
+
+enum { TT_LOOK_NAMES = 256 };
+
+typedef struct {
+    const tt_net *net;
+    tt_session session;
+    void *arena, *space; /* of the net, of the resizing */
+    size_t space_bytes;
+    tt_jpeg jpeg;
+} tt_look;
+
+/* width, height: of the whole picture, upright. scale: eighths at which it was decoded. */
+typedef struct {
+    int width, height, scale;
+    float probabilities[TT_LOOK_NAMES];
+} tt_sight;
+
+/* Checks the net against the answers compiled in. 0 with the fault when it cannot be run. Takes all the memory it
+ * will ever take but libjpeg's. */
+int tt_look_begin(tt_look *look, const tt_net *net, tt_fault *fault);
+
+/* roi: in upright pixels, NULL or width 0 for the whole picture. 0 with the fault (code `image`) when the picture
+ * cannot be told; the next one is told as if nothing had been. */
+int tt_look_at(tt_look *look, const uint8_t *data, size_t bytes, const tt_rect *roi, tt_sight *sight, tt_fault *fault);
+
+void tt_look_end(tt_look *look);
+
+#endif

@@ -1,0 +1,3 @@
+#include "telltale.h"
+
+extern const tt_net lamp_net;
