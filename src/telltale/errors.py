@@ -12,8 +12,14 @@
     ├── ParityError        parity        two runtimes that do not agree on the golden set
     ├── ServeError         serve         a server or client that cannot start or connect
     ├── RequestError       request       a request or message the server does not understand
-    │   ├── MediaTypeError media-type    a body that is no JPEG, PNG or WebP
-    │   └── TooLargeError  too-large     a body or frame over the server's limit
+    │   ├── MediaTypeError media-type    a body of a kind the server does not take there
+    │   ├── TooLargeError  too-large     a body or frame over the server's limit
+    │   ├── NotFoundError  not-found     a stream or session that is not there
+    │   ├── ConflictError  conflict      a name that is in use
+    │   ├── UnfitError     unfit         well formed, yet nothing the server can do
+    │   ├── PreconditionError         precondition          an If-Match for another session
+    │   ├── PreconditionMissingError  precondition-missing  no If-Match where one is needed
+    │   └── BusyError      busy          as many streams or viewers as allowed
     └── Interrupted        interrupted   Ctrl-C: what is saved, and how to go on
 
 Each says what was expected, what came instead and what to do next, in one line.
@@ -134,7 +140,7 @@ class RequestError(TelltaleError):
 
 
 class MediaTypeError(RequestError):
-    """A body that is no JPEG, PNG or WebP."""
+    """A body of a kind the server does not take there."""
 
     code = "media-type"
     status = 415
@@ -145,6 +151,48 @@ class TooLargeError(RequestError):
 
     code = "too-large"
     status = 413
+
+
+class NotFoundError(RequestError):
+    """A stream or session that is not there."""
+
+    code = "not-found"
+    status = 404
+
+
+class ConflictError(RequestError):
+    """A name that is in use."""
+
+    code = "conflict"
+    status = 409
+
+
+class UnfitError(RequestError):
+    """A request that is well formed, yet nothing the server can do."""
+
+    code = "unfit"
+    status = 422
+
+
+class PreconditionError(RequestError):
+    """An If-Match for another session."""
+
+    code = "precondition"
+    status = 412
+
+
+class PreconditionMissingError(RequestError):
+    """No If-Match where one is needed."""
+
+    code = "precondition-missing"
+    status = 428
+
+
+class BusyError(RequestError):
+    """As many streams or viewers as the server allows."""
+
+    code = "busy"
+    status = 503
 
 
 class Interrupted(TelltaleError):

@@ -260,5 +260,6 @@ def test_a_turned_photo_is_told_as_the_upright_one(http: httpx.Client, shared: P
 
 def test_openapi_tells_all_paths(http: httpx.Client) -> None:
     described = json.loads(http.get("/openapi.json").text)
-    assert set(described["paths"]) == {"/api/tell", "/healthz", "/metrics", "/bundle/{name}"}
+    streams = {"/whip", "/whep/{stream}", "/api/streams"}
+    assert set(described["paths"]) == {"/api/tell", "/healthz", "/metrics", "/bundle/{name}"} | streams
     assert set(described["paths"]["/api/tell"]["post"]["requestBody"]["content"]) >= {"image/jpeg", "image/webp"}

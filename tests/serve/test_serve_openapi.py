@@ -19,7 +19,15 @@ from telltale.serve.server import ServerThread
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 
 
-@pytest.mark.parametrize(("method", "path"), [("POST", "/api/tell"), ("GET", "/healthz"), ("GET", "/bundle/{name}")])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/api/tell"),
+        ("GET", "/healthz"),
+        ("GET", "/bundle/{name}"),
+        ("GET", "/api/streams"),
+    ],
+)
 def test_a_drawn_request_is_answered_as_described(server: ServerThread, method: str, path: str) -> None:
     schema = schemathesis.openapi.from_url(f"{server.url}/openapi.json")
 

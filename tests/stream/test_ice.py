@@ -10,17 +10,8 @@ import pytest
 from aiortc import RTCPeerConnection
 
 from telltale.errors import ConfigError, RequestError, ServeError
-from telltale.streams.ice import (
-    Ice,
-    IceServer,
-    accept,
-    addresses_for,
-    describe,
-    is_named_candidate,
-    new_peer,
-    parse_ports,
-    without_names,
-)
+from telltale.streams.ice import accept, describe, is_named_candidate, new_peer, without_names
+from telltale.streams.reach import Ice, IceServer, addresses_for, parse_ports
 
 
 def offer_of(ice: Ice) -> str:

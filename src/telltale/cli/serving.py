@@ -29,13 +29,36 @@ def serve(
     dwell_s: Annotated[float | None, typer.Option(help="Smoothing: a state lasts at least this long.")] = None,
     variant: Annotated[str, typer.Option(help="auto, float or int8.")] = "auto",
     pages: Annotated[bool, typer.Option(help="Serve the car page and the widget too.")] = True,
+    rtc_address: Annotated[
+        list[str] | None, typer.Option(help="WebRTC: an address of this machine for media; default: --host. Repeat it.")
+    ] = None,
+    rtc_ports: Annotated[str | None, typer.Option(help="WebRTC: UDP ports to take, as 40000-40100.")] = None,
+    rtc_public: Annotated[
+        str | None, typer.Option(help="WebRTC: the address peers are told instead, for a container.")
+    ] = None,
+    ice_server: Annotated[
+        list[str] | None, typer.Option(help="WebRTC: a STUN or TURN server of yours, stun:HOST:PORT; repeat it.")
+    ] = None,
+    max_streams: Annotated[int, typer.Option(help="WebRTC: streams in at once.", min=0)] = 8,
+    max_viewers: Annotated[int, typer.Option(help="WebRTC: viewers at once.", min=0)] = 32,
 ) -> None:
-    """Serve a bundle: POST /api/tell, WS /ws/infer, the widget and its pages, /docs, /healthz, /metrics."""
+    """Serve a bundle: POST /api/tell, WS /ws/infer, WebRTC (/whip, /whep), the widget, its pages, /docs, /metrics."""
     from telltale.serve.server import run_server
     from telltale.serve.settings import ServeSettings
+    from telltale.streams.reach import Ice, IceServer, parse_ports
 
     settings = ServeSettings(
-        average_s=average_s, dwell_s=dwell_s, allow_origins=tuple(allow_origin) if allow_origin else None
+        average_s=average_s,
+        dwell_s=dwell_s,
+        allow_origins=tuple(allow_origin) if allow_origin else None,
+        ice=Ice(
+            addresses=tuple(rtc_address or ()),
+            ports=parse_ports(rtc_ports) if rtc_ports else None,
+            public=rtc_public,
+            servers=tuple(IceServer(url) for url in ice_server or ()),
+        ),
+        streams=max_streams,
+        viewers=max_viewers,
     )
     run_server(
         bundle,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from telltale.stream.client import Watched
     from telltale.stream.ledger import Ledger, Summary, Verdict
     from telltale.stream.server import Session
-    from telltale.streams.ice import Ice
+    from telltale.streams.reach import Ice
 
 app = typer.Typer(no_args_is_help=True, help="A bouncing ball over WebRTC: where is it in every frame, and how wrong.")
 
@@ -193,7 +193,7 @@ def _size(text: str) -> tuple[int, int]:
 def _ice(
     host: str, addresses: list[str] | None, ports: str | None, public: str | None, servers: list[str] | None
 ) -> Ice:
-    from telltale.streams.ice import Ice, IceServer, addresses_for, parse_ports
+    from telltale.streams.reach import Ice, IceServer, addresses_for, parse_ports
 
     return Ice(
         addresses=tuple(addresses) if addresses else addresses_for(host),

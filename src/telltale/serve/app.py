@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI, Request, Response, WebSocket
 from fastapi.middleware.cors import CORSMiddleware
@@ -15,18 +17,20 @@ from starlette.exceptions import HTTPException
 from telltale import __version__
 from telltale.errors import RequestError, TelltaleError
 from telltale.serve import wire
+from telltale.serve.answers import Speaker
 from telltale.serve.body import read_picture
 from telltale.serve.docs_page import docs_page
 from telltale.serve.engine import Engine, Model
+from telltale.serve.handshake import accept_origin
 from telltale.serve.metrics import Metrics
-from telltale.serve.origins import may_connect
 from telltale.serve.schema import TELL_BODY, TELL_ERRORS, HealthBody, ResultBody
 from telltale.serve.settings import ANY_ORIGIN, ServeSettings
 from telltale.serve.site import PageHeaders, mount_bundle, mount_pages
 from telltale.serve.stream import Stream
-from telltale.streams import Smoother
-from telltale.tasks.states import States
 from telltale.tasks.task import Json
+
+if TYPE_CHECKING:
+    from telltale.serve.rtc import Streams
 
 log = logging.getLogger("telltale.serve")
 
@@ -42,9 +46,15 @@ def create_app(model: Model, *, pages: bool = True, settings: ServeSettings | No
     settings = settings or ServeSettings()
     engine = Engine(model, settings.worker_count(), settings.max_pixels)
 
+    metrics = Metrics()
+    speaker = Speaker(model, metrics, settings)
+    streams: Streams | None = None
+
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
+        if streams is not None:
+            await streams.close()
         engine.close()
 
     app = FastAPI(
@@ -55,10 +65,15 @@ def create_app(model: Model, *, pages: bool = True, settings: ServeSettings | No
         redoc_url=None,
         lifespan=lifespan,
     )
-    metrics = Metrics()
     _add_errors(app, metrics)
     _add_tell(app, model, engine, metrics, settings)
-    _add_socket(app, model, engine, metrics, settings)
+    _add_socket(app, engine, speaker, settings)
+    if importlib.util.find_spec("aiortc") is not None:
+        from telltale.serve.rtc import Streams
+        from telltale.serve.whip import mount_streams
+
+        streams = Streams(engine, model.task, speaker, settings)
+        mount_streams(app, streams, settings)
     _add_state(app, model, metrics)
     mount_bundle(app, model)
     if pages:
@@ -67,8 +82,9 @@ def create_app(model: Model, *, pages: bool = True, settings: ServeSettings | No
     app.add_middleware(
         CORSMiddleware,
         allow_origins=allowed,
-        allow_methods=["GET", "POST"],
+        allow_methods=["GET", "POST", "PATCH", "DELETE"],
         allow_headers=["*"],
+        expose_headers=["Location", "ETag", "Link"],
         allow_private_network=ANY_ORIGIN in allowed,
     )
     app.add_middleware(PageHeaders)
@@ -94,31 +110,11 @@ def _add_tell(app: FastAPI, model: Model, engine: Engine, metrics: Metrics, sett
         return Response(wire.dump(message), media_type="application/json")
 
 
-def _add_socket(app: FastAPI, model: Model, engine: Engine, metrics: Metrics, settings: ServeSettings) -> None:
-    smoothing = model.spec.smoothing
-    average_s = smoothing.average_s if settings.average_s is None else settings.average_s
-    dwell_s = smoothing.dwell_s if settings.dwell_s is None else settings.dwell_s
-    greeting = wire.hello(model.spec, average_s, dwell_s)
-
+def _add_socket(app: FastAPI, engine: Engine, speaker: Speaker, settings: ServeSettings) -> None:
     @app.websocket("/ws/infer")
     async def infer(socket: WebSocket) -> None:
-        await socket.accept()
-        origin = socket.headers.get("origin")
-        if not may_connect(origin, socket.headers.get("host", ""), settings.allow_origins or ()):
-            # A browser hides a refused handshake from its page, so the reason is told on the open socket.
-            refusal = RequestError(
-                "origin",
-                expected="a page of this server",
-                got=str(origin),
-                next=f"start it with --allow-origin {origin}",
-            )
-            await socket.send_text(wire.dump(wire.error(refusal)))
-            await socket.close(1008, "origin not allowed")
-            return
-        smoother = None
-        if isinstance(model.task, States):
-            smoother = Smoother(model.task.names, model.spec.thresholds, average_s, dwell_s)
-        await Stream(socket, engine, smoother, metrics, settings.max_bytes).run(greeting)
+        if await accept_origin(socket, settings):
+            await Stream(socket, engine, speaker.narrator("ws"), settings.max_bytes).run(speaker.greeting)
 
 
 def _add_state(app: FastAPI, model: Model, metrics: Metrics) -> None:
@@ -150,7 +146,7 @@ def _add_state(app: FastAPI, model: Model, metrics: Metrics) -> None:
 def _add_errors(app: FastAPI, metrics: Metrics) -> None:
     def answer(cause: TelltaleError, status: int) -> JSONResponse:
         metrics.errors.labels(cause.code).inc()
-        return JSONResponse(wire.error(cause), status)
+        return JSONResponse(wire.error(cause), status, {"Retry-After": "5"} if status == 503 else None)
 
     @app.exception_handler(TelltaleError)
     async def ours(request: Request, cause: TelltaleError) -> JSONResponse:

@@ -1,4 +1,4 @@
-"""Turns encoded pictures into answers, on as many threads as there are cores. Knows nothing of HTTP or sockets.
+"""Turns pictures into answers, on as many threads as there are cores. Knows nothing of HTTP or sockets.
 
 Decoding, resizing and the network all release the interpreter lock, so threads are enough. Their queue is first come,
 first served, and holds no pictures but a way to get one: a stream gives its newest frame when its turn has come.
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from telltale.bundle.bundle import Bundle
 from telltale.bundle.spec import BundleSpec
+from telltale.frame import Image
 from telltale.preprocess import Preprocess, decode
 from telltale.serve.wire import check_picture
 from telltale.tasks import Task
@@ -65,13 +66,23 @@ class Engine:
         """
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._tell, file)
 
+    async def tell_image(self, image: Callable[[], Image]) -> Told:
+        """image: called on the thread when its turn has come, gives the picture. Raises what `image` raises."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._tell_image, image)
+
     def _tell(self, file: Callable[[], bytes]) -> Told:
+        def image() -> Image:
+            data = file()
+            check_picture(data)
+            return decode(data, max_pixels=self._max_pixels)
+
+        return self._tell_image(image)
+
+    def _tell_image(self, image: Callable[[], Image]) -> Told:
         start_s = time.perf_counter()
-        data = file()
-        check_picture(data)
-        image = decode(data, max_pixels=self._max_pixels)
-        height, width = image.shape[:2]
-        outputs = self._model.run(self._model.preprocess.apply(image)[None])
+        picture = image()
+        height, width = picture.shape[:2]
+        outputs = self._model.run(self._model.preprocess.apply(picture)[None])
         result = self._model.task.decode(outputs, self._model.spec.thresholds)[0]
         return Told(result, (width, height), (time.perf_counter() - start_s) * 1e3)
 

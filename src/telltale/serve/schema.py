@@ -53,6 +53,12 @@ class StreamedBody(ResultBody):
     dropped: int = Field(ge=0, description="frames of this connection overtaken by newer ones so far")
 
 
+class RtcResultBody(StreamedBody):
+    """A frame's answer over WebRTC."""
+
+    rtp: int = Field(ge=0, lt=2**32, description="the frame's RTP timestamp, as its sender sent it")
+
+
 class ThresholdBody(Body):
     """p <= low is off, p >= high is on, between is unsure."""
 
@@ -115,6 +121,26 @@ class ErrorBody(Body):
     got: str
     next: str = Field(description="what to do")
     seq: int | None = Field(description="the frame's number, when the error is about one")
+
+
+class StreamBody(Body):
+    """One stream that comes in over WebRTC."""
+
+    name: str
+    state: str = Field(description="of its connection: new, connecting, connected, ...")
+    size: tuple[int, int] | None = Field(description="width and height, once known")
+    frames: int = Field(description="that came whole")
+    told: int
+    dropped: int = Field(description="overtaken by a newer one")
+    lost: int = Field(description="that never came whole, as far as seen, or that needed one of those")
+    viewers: int
+    age_s: float = Field(description="since the last answer")
+
+
+class StreamsBody(Body):
+    """Every stream."""
+
+    streams: list[StreamBody]
 
 
 class HealthBody(Body):

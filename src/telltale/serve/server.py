@@ -114,7 +114,7 @@ class Running:
         self, model: Model, host: str, port: int, tls: Tls | None, settings: ServeSettings, pages: bool
     ) -> None:
         self._socket = bind(host, port)
-        settings = dataclasses.replace(settings, allow_origins=settings.origins(host))
+        settings = dataclasses.replace(settings, allow_origins=settings.origins(host), ice=settings.ice_at(host))
         try:
             app = create_app(model, pages=pages, settings=settings)
             config = uvicorn.Config(

@@ -5,11 +5,12 @@ from __future__ import annotations
 import ipaddress
 import math
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
 from telltale.errors import ConfigError
 from telltale.preprocess import MAX_PIXELS
+from telltale.streams.reach import Ice, addresses_for
 
 ANY_ORIGIN = "*"
 
@@ -22,6 +23,7 @@ class ServeSettings:
     average_s, dwell_s: smoothing; None: the bundle's. workers: pictures told at once; None: one for each core.
     allow_origins: foreign pages (`https://host[:port]`) that may use the server; `*`: any. The server's own pages
     and programs that send no Origin always may. None: any on a loopback address, else none.
+    ice: where WebRTC may be reached; no addresses in it: the server's own. streams, viewers: at most so many at once.
     """
 
     max_bytes: int = 20_000_000
@@ -30,6 +32,9 @@ class ServeSettings:
     dwell_s: float | None = None
     workers: int | None = None
     allow_origins: tuple[str, ...] | None = None
+    ice: Ice = field(default_factory=lambda: Ice(addresses=()))
+    streams: int = 8
+    viewers: int = 32
 
     def __post_init__(self) -> None:
         """Raises ConfigError on what cannot be meant."""
@@ -50,6 +55,10 @@ class ServeSettings:
         if self.allow_origins is not None:
             return self.allow_origins
         return (ANY_ORIGIN,) if is_loopback(host) else ()
+
+    def ice_at(self, host: str) -> Ice:
+        """Where WebRTC may be reached on a server bound to this host."""
+        return self.ice if self.ice.addresses else replace(self.ice, addresses=addresses_for(host))
 
 
 def is_loopback(host: str) -> bool:

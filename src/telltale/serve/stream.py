@@ -7,7 +7,6 @@ its turn. Between them lies one slot.
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,13 +15,10 @@ from fastapi import WebSocket, WebSocketDisconnect
 
 from telltale.errors import RequestError, TelltaleError, TooLargeError
 from telltale.serve import wire
-from telltale.serve.engine import Engine, Told
-from telltale.serve.metrics import Metrics
-from telltale.streams import Closed, Latest, Smoothed, Smoother
-from telltale.tasks.states import StatesResult
+from telltale.serve.answers import Narrator
+from telltale.serve.engine import Engine
+from telltale.streams import Closed, Latest
 from telltale.tasks.task import Json
-
-log = logging.getLogger("telltale.serve")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +47,13 @@ class Turn:
 class Stream:
     """Runs until the client leaves."""
 
-    def __init__(
-        self, socket: WebSocket, engine: Engine, smoother: Smoother | None, metrics: Metrics, max_bytes: int
-    ) -> None:
+    def __init__(self, socket: WebSocket, engine: Engine, narrator: Narrator, max_bytes: int) -> None:
         self._socket = socket
         self._engine = engine
-        self._smoother = smoother
-        self._metrics = metrics
+        self._narrator = narrator
+        self._metrics = narrator.metrics
         self._max_bytes = max_bytes
         self._slot: Latest[Arrived] = Latest()
-        self._opened_s = time.perf_counter()
         self._arrived = 0
 
     async def run(self, greeting: Mapping[str, Json]) -> None:
@@ -86,7 +79,7 @@ class Stream:
             try:
                 frame = self._read(message)
             except TelltaleError as cause:
-                await self._socket.send_text(self._refusal(cause, None))
+                await self._socket.send_text(self._narrator.refusal(cause, None))
                 continue
             seq = self._arrived if frame.seq is None else frame.seq
             self._arrived += 1
@@ -115,32 +108,15 @@ class Stream:
                 turn = Turn(self._slot)
                 try:
                     told = await self._engine.tell(turn.file)
-                    answer = wire.dump(self._message(turn.arrived, told))
+                    arrived = turn.arrived
+                    message = self._narrator.message(
+                        told, arrived.seq, arrived.frame.t_ms, arrived.at_s, self._slot.dropped
+                    )
+                    answer = wire.dump(message)
                 except TelltaleError as cause:
-                    answer = self._refusal(cause, turn.arrived.seq)
+                    answer = self._narrator.refusal(cause, turn.arrived.seq)
                 except Exception:  # also answers that are no numbers, which JSON cannot hold
-                    log.exception("a frame broke the model")
-                    fault = TelltaleError("the server", got="a fault of its own", next="its log says more")
-                    answer = self._refusal(fault, turn.arrived.seq)
+                    answer = self._narrator.fault(turn.arrived.seq)
                 await self._socket.send_text(answer)
         except (Closed, WebSocketDisconnect, RuntimeError):
             return  # the client has left; the receiving task sees it too
-
-    def _message(self, arrived: Arrived, told: Told) -> dict[str, Json]:
-        smoothed = self._smooth(arrived.at_s - self._opened_s, told)
-        age_ms = (time.perf_counter() - arrived.at_s) * 1e3
-        self._metrics.tell("ws", told.infer_ms, age_ms)
-        self._metrics.events.inc(len(smoothed.events))
-        message = wire.result(
-            arrived.seq, arrived.frame.t_ms, told.result.to_json(), told.size, age_ms=age_ms, infer_ms=told.infer_ms
-        )
-        return wire.streamed(message, smoothed.to_json(), smoothed.events, self._slot.dropped)
-
-    def _smooth(self, t_s: float, told: Told) -> Smoothed:
-        if self._smoother is None or not isinstance(told.result, StatesResult):
-            return Smoothed({}, ())
-        return self._smoother.update(t_s, {name: r.prob for name, r in told.result.readings.items()})
-
-    def _refusal(self, cause: TelltaleError, seq: int | None) -> str:
-        self._metrics.errors.labels(cause.code).inc()
-        return wire.dump(wire.error(cause, seq))

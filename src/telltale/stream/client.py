@@ -29,8 +29,9 @@ from telltale.stream.signalling import (
 )
 from telltale.stream.talk import BUFFERED_BYTES, CHANNEL, TRUTH, SpotMessage, VerdictMessage, parse_verdict
 from telltale.streams.arrival import Arrived, Reception, attach, drain
-from telltale.streams.ice import Ice, accept, describe, new_peer
+from telltale.streams.ice import accept, describe, new_peer
 from telltale.streams.latest import Closed, Latest
+from telltale.streams.reach import Ice
 from telltale.streams.spot import BALL_COLOUR, Colour
 
 log = logging.getLogger("telltale.stream")

@@ -26,7 +26,8 @@ from telltale.stream.signalling import (
 )
 from telltale.stream.talk import BUFFERED_BYTES, CHANNEL, TRUTH, dump_scene, dump_verdict, parse_spot
 from telltale.streams.arrival import CLOCK_RATE
-from telltale.streams.ice import Ice, accept, describe, new_peer
+from telltale.streams.ice import accept, describe, new_peer
+from telltale.streams.reach import Ice
 from telltale.streams.scene import Kind, Scene
 
 log = logging.getLogger("telltale.stream")

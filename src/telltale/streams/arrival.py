@@ -65,11 +65,13 @@ class Arrived:
     """A decoded frame.
 
     rtp: its RTP timestamp as sent, 0 to 2**32 - 1. at_s: when its last packet came, on time.perf_counter's clock.
+    sequence: counts decoded frames from 0.
     """
 
     frame: av.VideoFrame
     rtp: int
     at_s: float
+    sequence: int
 
 
 class RtpClock:
@@ -304,6 +306,7 @@ def attach(receiver: RTCRtpReceiver) -> FrameBuffer:
 
 async def drain(track: MediaStreamTrack, slot: Latest[Arrived], buffer: FrameBuffer) -> None:
     """Read a track to its end, newest frame wins; then close the slot. aiortc's own queue never grows."""
+    sequence = 0
     try:
         while True:
             frame = await track.recv()
@@ -311,7 +314,8 @@ async def drain(track: MediaStreamTrack, slot: Latest[Arrived], buffer: FrameBuf
                 continue
             rtp = frame.pts % WRAP
             at_s = buffer.arrivals.pop(rtp, None)
-            slot.put(Arrived(frame, rtp, time.perf_counter() if at_s is None else at_s))
+            slot.put(Arrived(frame, rtp, time.perf_counter() if at_s is None else at_s, sequence))
+            sequence += 1
     except (MediaStreamError, Closed):
         return
     finally:

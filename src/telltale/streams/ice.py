@@ -12,77 +12,20 @@ import random
 import re
 import socket
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import partial
 
 from aioice import Candidate
 from aioice.candidate import candidate_foundation, candidate_priority
 from aioice.ice import Connection, StunProtocol, get_host_addresses, server_reflexive_candidate
 from aiortc import RTCBundlePolicy, RTCConfiguration, RTCIceServer, RTCPeerConnection, RTCSessionDescription
+from aiortc.exceptions import OperationError
+from aiortc.sdp import candidate_from_sdp
 
-from telltale.errors import ConfigError, RequestError, ServeError
+from telltale.errors import RequestError, ServeError, UnfitError
+from telltale.streams.reach import Ice
 
 RECEIVE_BYTES = 1 << 20
 """The kernel's receive buffer of each socket: a key frame comes as a burst of packets."""
-
-ICE_URL = re.compile(r"(stun|turn|turns):[\w.\-\[\]:]+(\?transport=(udp|tcp))?")
-
-
-@dataclass(frozen=True, slots=True)
-class IceServer:
-    """A STUN or TURN server of the user's own. url: `stun:host[:port]`, `turn:host[:port][?transport=tcp]`."""
-
-    url: str
-    username: str | None = None
-    credential: str | None = None
-
-    def __post_init__(self) -> None:
-        if not ICE_URL.fullmatch(self.url):
-            raise ConfigError("ice server", expected="stun:HOST[:PORT] or turn:HOST[:PORT]", got=repr(self.url))
-
-
-@dataclass(frozen=True, slots=True)
-class Ice:
-    """Where a peer may be reached.
-
-    addresses: of this machine, to listen on; empty: all of them. ports: UDP, (lowest, highest); None: any free one.
-    public: the address others are told instead, for a container behind address translation. servers: none, unless
-    the user has one.
-    """
-
-    addresses: tuple[str, ...] = ("127.0.0.1",)
-    ports: tuple[int, int] | None = None
-    public: str | None = None
-    servers: tuple[IceServer, ...] = ()
-
-    def __post_init__(self) -> None:
-        if self.ports is not None and not 1 <= self.ports[0] <= self.ports[1] <= 65535:
-            raise ConfigError("rtc ports", expected="LOW-HIGH from 1 to 65535", got=f"{self.ports[0]}-{self.ports[1]}")
-        for address in (*self.addresses, *([self.public] if self.public else [])):
-            try:
-                ipaddress.ip_address(address)
-            except ValueError:
-                raise ConfigError("rtc address", expected="an IP address", got=repr(address)) from None
-
-
-def parse_ports(text: str) -> tuple[int, int]:
-    """'40000-40100' -> (40000, 40100); one port stands for itself. Raises ConfigError."""
-    low, _, high = text.partition("-")
-    try:
-        return int(low), int(high or low)
-    except ValueError:
-        raise ConfigError("rtc ports", expected="LOW-HIGH, as 40000-40100", got=repr(text)) from None
-
-
-def addresses_for(host: str) -> tuple[str, ...]:
-    """What a server bound to `host` should offer: that address, loopback for localhost, all for a wildcard."""
-    if host == "localhost":
-        return ("127.0.0.1",)
-    try:
-        address = ipaddress.ip_address(host.strip("[]"))
-    except ValueError:
-        return ()
-    return () if address.is_unspecified else (str(address),)
 
 
 def new_peer(ice: Ice) -> RTCPeerConnection:
@@ -108,9 +51,15 @@ async def describe(peer: RTCPeerConnection, ice: Ice) -> str:
 
 
 async def accept(peer: RTCPeerConnection, sdp: str, kind: str) -> None:
-    """Take the other side's description. kind: offer, answer. Raises RequestError on one that cannot be used."""
+    """Take the other side's description. kind: offer, answer. Raises RequestError, UnfitError."""
+    if not sdp.startswith("v=0"):
+        raise RequestError(f"the SDP {kind}", expected="v=0 at its beginning", got=repr(sdp[:30]))
     try:
         await peer.setRemoteDescription(RTCSessionDescription(sdp=without_names(sdp), type=kind))
+    except OperationError as cause:
+        raise UnfitError(
+            f"the SDP {kind}", expected="VP8 or H.264", got="no codec in common", next="offer one of them"
+        ) from cause
     except Exception as cause:  # aiortc answers a bad description with whatever its parser came upon
         raise RequestError(
             f"the SDP {kind}", expected="one this server can use", got=_brief(cause), next="send video as VP8 or H.264"
@@ -145,6 +94,31 @@ def is_named_candidate(line: str) -> bool:
     except ValueError:
         return True
     return False
+
+
+async def add_candidates(peer: RTCPeerConnection, fragment: str) -> None:
+    """The candidates of an SDP fragment (RFC 8840). Names and all but UDP are passed over. Raises RequestError."""
+    mid, lines = None, fragment.split("\n")
+    if not any(line.startswith(("a=candidate:", "a=end-of-candidates", "a=ice-ufrag:")) for line in lines):
+        raise RequestError("the fragment", expected="an SDP fragment with candidates", got=repr(fragment[:40]))
+    for line in map(str.rstrip, lines):
+        if line.startswith("a=mid:"):
+            mid = line.removeprefix("a=mid:")
+        if not line.startswith("a=candidate:") or is_named_candidate(line):
+            continue
+        try:
+            candidate = candidate_from_sdp(line.removeprefix("a=candidate:"))
+            candidate.sdpMid, candidate.sdpMLineIndex = mid, 0
+            await peer.addIceCandidate(candidate)
+        except Exception as cause:  # as above
+            raise RequestError("the fragment", expected="a candidate", got=repr(line[:60])) from cause
+
+
+def is_restart(peer: RTCPeerConnection, fragment: str) -> bool:
+    """Whether a fragment has other credentials than the peer's ICE session."""
+    remote = peer.remoteDescription
+    known = set(re.findall(r"a=ice-ufrag:(\S+)", str(remote.sdp) if remote else ""))
+    return not set(re.findall(r"a=ice-ufrag:(\S+)", fragment)) <= known
 
 
 def _connections(peer: RTCPeerConnection) -> Iterable[Connection]:

@@ -1,0 +1,68 @@
+"""One connection's answers as messages, smoothed and counted. Knows nothing of how they travel."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from telltale.errors import TelltaleError
+from telltale.serve import wire
+from telltale.serve.engine import Model, Told
+from telltale.serve.metrics import Metrics
+from telltale.serve.settings import ServeSettings
+from telltale.streams import Smoothed, Smoother
+from telltale.tasks.states import States, StatesResult
+from telltale.tasks.task import Json
+
+log = logging.getLogger("telltale.serve")
+
+
+class Speaker:
+    """What a server says to its connections: the greeting, and a `Narrator` for each."""
+
+    def __init__(self, model: Model, metrics: Metrics, settings: ServeSettings) -> None:
+        smoothing = model.spec.smoothing
+        self._average_s = smoothing.average_s if settings.average_s is None else settings.average_s
+        self._dwell_s = smoothing.dwell_s if settings.dwell_s is None else settings.dwell_s
+        self._model, self.metrics = model, metrics
+        self.greeting = wire.hello(model.spec, self._average_s, self._dwell_s)
+
+    def narrator(self, via: str) -> Narrator:
+        """via: as the counters name the way, e.g. `ws`."""
+        task = self._model.task
+        smoother = None
+        if isinstance(task, States):
+            smoother = Smoother(task.names, self._model.spec.thresholds, self._average_s, self._dwell_s)
+        return Narrator(smoother, self.metrics, via)
+
+
+class Narrator:
+    """One for each connection; keeps its smoothing."""
+
+    def __init__(self, smoother: Smoother | None, metrics: Metrics, via: str) -> None:
+        self._smoother, self.metrics, self._via = smoother, metrics, via
+        self._opened_s = time.perf_counter()
+
+    def message(self, told: Told, seq: int, t_ms: float | None, at_s: float, dropped: int) -> dict[str, Json]:
+        """A `result`. at_s: when the frame came, on time.perf_counter's clock. dropped: of the connection, so far."""
+        smoothed = self._smooth(at_s - self._opened_s, told)
+        age_ms = (time.perf_counter() - at_s) * 1e3
+        self.metrics.tell(self._via, told.infer_ms, age_ms)
+        self.metrics.events.inc(len(smoothed.events))
+        message = wire.result(seq, t_ms, told.result.to_json(), told.size, age_ms=age_ms, infer_ms=told.infer_ms)
+        return wire.streamed(message, smoothed.to_json(), smoothed.events, dropped)
+
+    def _smooth(self, t_s: float, told: Told) -> Smoothed:
+        if self._smoother is None or not isinstance(told.result, StatesResult):
+            return Smoothed({}, ())
+        return self._smoother.update(t_s, {name: r.prob for name, r in told.result.readings.items()})
+
+    def refusal(self, cause: TelltaleError, seq: int | None) -> str:
+        """One of our errors."""
+        self.metrics.errors.labels(cause.code).inc()
+        return wire.dump(wire.error(cause, seq))
+
+    def fault(self, seq: int | None) -> str:
+        """A fault of the server's own, while it is being handled; the log has it."""
+        log.exception("a frame broke the model")
+        return self.refusal(TelltaleError("the server", got="a fault of its own", next="its log says more"), seq)
