@@ -26,6 +26,7 @@ from telltale.train.arrays import Arrays
 from telltale.train.augment import augment, draw_moves, recolour, recolour_bytes, to_float, warp, warp_bytes
 from telltale.train.device import make_fabric
 from telltale.train.loop import Loop, Part
+from telltale.train.whole import WholePictures
 
 TASK = from_spec({"kind": "states", "names": ["a", "b", "c", "d", "e"], "mirror": [["a", "b"], ["c", "d"]]})
 
@@ -52,7 +53,9 @@ def make_loop(settings: Train, size: Input, count: int = 256) -> Loop:
     arrays = Arrays(pixels, target, np.arange(count), np.arange(0))
     fabric = make_fabric(settings)
     network = build(settings.backbone, TASK, size.height, size.width)
-    return Loop(network, TASK, arrays, settings, {}, Path(tempfile.mkdtemp()), fabric)
+    return Loop(
+        network, TASK, WholePictures(TASK, arrays, settings.augment), settings, {}, Path(tempfile.mkdtemp()), fabric
+    )
 
 
 def measure(backbone: str, precision: str) -> dict[str, float | str]:
@@ -62,7 +65,7 @@ def measure(backbone: str, precision: str) -> dict[str, float | str]:
     rows = torch.arange(settings.batch)
 
     def move(_network: object, part: Part) -> None:
-        augment(part.pixels, part.moves)
+        part.make(part.share)
 
     batch_ms = median_ms(lambda: loop.shares.run(move, loop._parts(rows)))
     step_ms = median_ms(lambda: loop._step(rows))

@@ -14,6 +14,7 @@ from telltale.tasks import Target, Task
 from telltale.train.arrays import Arrays
 from telltale.train.device import make_fabric
 from telltale.train.loop import Loop
+from telltale.train.whole import WholePictures
 
 HEIGHT, WIDTH = 24, 32
 STILL = Augment(flip=False, rotate=0, scale=0, shift=0, perspective=0, brightness=0, contrast=0, saturation=0, hue=0)
@@ -63,4 +64,12 @@ def toy_loop(task: Task, run_dir: Path, settings: Train, arrays: Arrays | None =
     torch.manual_seed(settings.seed)
     network: Network = build(settings.backbone, task, HEIGHT, WIDTH)
     run_dir.mkdir(parents=True, exist_ok=True)
-    return Loop(network, task, arrays or toy_arrays(), settings, {}, run_dir, make_fabric(settings))
+    return Loop(
+        network,
+        task,
+        WholePictures(task, arrays or toy_arrays(), settings.augment),
+        settings,
+        {},
+        run_dir,
+        make_fabric(settings),
+    )

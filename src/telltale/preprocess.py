@@ -33,6 +33,9 @@ MAX_PIXELS = 50_000_000
 PAD = 114
 """Grey level beside a letterboxed picture."""
 
+MASK_UNKNOWN = 127
+"""Of a mask's pixel: nobody knows. Above it is on, below it is not."""
+
 MAX_BYTES = 500_000_000
 """Larger files are refused before they are read."""
 
@@ -67,31 +70,80 @@ class Preprocess:
     """From a picture of any size to the model's input.
 
     width, height: of the model's input, in pixels.
-    fit: `stretch` scales both sides freely; `letterbox` keeps the shape, centres it and pads with grey 114.
+    fit: `stretch` scales both sides freely; `letterbox` keeps the shape, centres it and pads with grey 114; `tile`
+    scales by `scale` and keeps whatever size that gives: the model looks at it in tiles of width x height.
+    scale: of the picture's sides, with `tile`; 1 keeps its own pixels.
+    clahe: clip limit of contrast-limited adaptive histogram equalisation of the luma over 8 x 8 fields (Zuiderveld
+    1994); 0: none.
     Points are continuous: (0, 0) is the outer corner of the first pixel, whose centre is (0.5, 0.5).
-    Raises ConfigError on sizes below 1 or another fit.
+    Raises ConfigError on sizes below 1, another fit, or a scale or clip limit that does not fit.
     """
 
     width: int
     height: int
-    fit: Literal["stretch", "letterbox"] = "stretch"
+    fit: Literal["stretch", "letterbox", "tile"] = "stretch"
+    scale: float = 1.0
+    clahe: float = 0.0
 
     def __post_init__(self) -> None:
         if self.width < 1 or self.height < 1:
             raise ConfigError("input size", expected="1 x 1 or more", got=f"{self.width} x {self.height}")
-        if self.fit not in ("stretch", "letterbox"):
-            raise ConfigError("input fit", expected="stretch or letterbox", got=repr(self.fit))
+        if self.fit not in ("stretch", "letterbox", "tile"):
+            raise ConfigError("input fit", expected="stretch, letterbox or tile", got=repr(self.fit))
+        if not 0 < self.scale <= 4 or (self.scale != 1 and self.fit != "tile"):
+            raise ConfigError("input scale", expected="above 0, at most 4, and with fit tile", got=repr(self.scale))
+        if not 0 <= self.clahe <= 40:
+            raise ConfigError("input clahe", expected="a clip limit of 0 to 40", got=repr(self.clahe))
 
     def apply(self, image: Image) -> Image:
-        """(H, W, 3) uint8 to (height, width, 3) uint8, C-contiguous; never a view of the argument."""
+        """(H, W, 3) uint8 to (height, width, 3) uint8, C-contiguous; never a view of the argument.
+
+        With `tile` to the size the scale gives.
+        """
         height, width = image.shape[:2]
+        out_width, out_height = self.size_of(width, height)
         left, top, inner_width, inner_height = self._place(width, height)
         inner = _resize(image, inner_width, inner_height)
-        if (inner_width, inner_height) == (self.width, self.height):
+        if self.clahe:
+            inner = _equalise(inner, self.clahe)
+        if (inner_width, inner_height) == (out_width, out_height):
             return inner
-        out: Image = np.full((self.height, self.width, 3), PAD, np.uint8)
+        out: Image = np.full((out_height, out_width, 3), PAD, np.uint8)
         out[top : top + inner_height, left : left + inner_width] = inner
         return out
+
+    def apply_mask(self, mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The mask (H, W) of a picture as that of what `apply` gives: values 0, 127 (not known) and 255.
+
+        A pixel is on where most of what it covers is; padding is not known.
+        """
+        height, width = mask.shape
+        out_width, out_height = self.size_of(width, height)
+        left, top, inner_width, inner_height = self._place(width, height)
+        inner = mask
+        if mask.shape != (inner_height, inner_width):
+            shrinks = width >= inner_width and height >= inner_height
+            size, how = (inner_width, inner_height), cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+            on = cv2.resize(np.where(mask > MASK_UNKNOWN, 255, 0).astype(np.uint8), size, interpolation=how) > 127
+            unknown = cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST) == MASK_UNKNOWN
+            inner = np.where(on, 255, np.where(unknown, MASK_UNKNOWN, 0)).astype(np.uint8)
+        out = np.full((out_height, out_width), MASK_UNKNOWN, np.uint8)
+        out[top : top + inner_height, left : left + inner_width] = inner
+        return out
+
+    def map_to_picture(self, maps: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
+        """(K, h, w) values over what `apply` gave, as (K, H, W) over the picture of `size` (width, height)."""
+        left, top, inner_width, inner_height = self._place(*size)
+        inner = maps[:, top : top + inner_height, left : left + inner_width]
+        if (inner_width, inner_height) == size:
+            return np.ascontiguousarray(inner)
+        return np.stack([cv2.resize(m, size, interpolation=cv2.INTER_LINEAR) for m in np.ascontiguousarray(inner)])
+
+    def size_of(self, width: int, height: int) -> tuple[int, int]:
+        """(width, height) of what `apply` gives for a picture of this size."""
+        if self.fit != "tile":
+            return self.width, self.height
+        return max(1, int(width * self.scale + 0.5)), max(1, int(height * self.scale + 0.5))
 
     def to_model(self, xy: NDArray[Any], size: tuple[int, int]) -> Floats:
         """Points (..., 2) of a picture of `size` (width, height) in the model's input."""
@@ -111,11 +163,19 @@ class Preprocess:
         """Where a picture of this size comes to lie: left, top, width, height."""
         if self.fit == "stretch":
             return 0, 0, self.width, self.height
+        if self.fit == "tile":
+            return 0, 0, *self.size_of(width, height)
         scale = min(self.width / width, self.height / height)
         # floor(x + 0.5), not Python's round to even: JavaScript's Math.round does the same
         inner_width = min(self.width, max(1, int(width * scale + 0.5)))
         inner_height = min(self.height, max(1, int(height * scale + 0.5)))
         return (self.width - inner_width) // 2, (self.height - inner_height) // 2, inner_width, inner_height
+
+
+def _equalise(image: Image, limit: float) -> Image:
+    luma = cv2.cvtColor(image, cv2.COLOR_RGB2YCrCb)
+    luma[:, :, 0] = cv2.createCLAHE(limit, (8, 8)).apply(np.ascontiguousarray(luma[:, :, 0]))
+    return np.asarray(cv2.cvtColor(luma, cv2.COLOR_YCrCb2RGB), np.uint8)
 
 
 def _resize(image: Image, width: int, height: int) -> Image:

@@ -7,9 +7,17 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+)
 
 from telltale.errors import ConfigError
+from telltale.preprocess import Preprocess
 from telltale.tasks import Task, from_spec
 
 FILE = "telltale.toml"
@@ -24,11 +32,25 @@ class Section(BaseModel):
 
 
 class Input(Section):
-    """What the model sees. `stretch` scales both sides freely; `letterbox` keeps the shape and pads."""
+    """What the model sees. `stretch` scales both sides freely; `letterbox` keeps the shape and pads; `tile` keeps the
+    picture's own pixels, or `scale` of them, and looks at any size in tiles of width x height.
+    """
 
     width: int = Field(160, ge=16, le=2048)
     height: int = Field(128, ge=16, le=2048)
-    fit: Literal["stretch", "letterbox"] = "stretch"
+    fit: Literal["stretch", "letterbox", "tile"] = "stretch"
+    scale: float = Field(1.0, gt=0, le=4, description="of the picture's sides, with fit = tile")
+    clahe: float = Field(0.0, ge=0, le=40, description="clip limit of local contrast equalisation; 0: none")
+
+    def preprocess(self) -> Preprocess:
+        """Raises ConfigError where scale and fit do not go together."""
+        return Preprocess(self.width, self.height, self.fit, self.scale, self.clahe)
+
+    @model_serializer(mode="wrap")
+    def _without_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """An older telltale refuses keys it does not know, so what is not used is not written."""
+        said: dict[str, Any] = handler(self)
+        return {key: value for key, value in said.items() if (key, value) not in (("scale", 1.0), ("clahe", 0.0))}
 
 
 class Split(Section):
@@ -45,6 +67,7 @@ class Augment(Section):
     """How far training moves a picture. Angles in degrees, shifts and scales as shares."""
 
     flip: bool = True
+    turns: bool | None = Field(None, description="quarter turns and upside down; unset: for masks only")
     rotate: float = Field(6.0, ge=0, le=180)
     scale: float = Field(0.15, ge=0, lt=1)
     shift: float = Field(0.08, ge=0, lt=1)

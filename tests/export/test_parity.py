@@ -16,13 +16,14 @@ from telltale.errors import ParityError
 from telltale.export import export as verb
 from telltale.export.export import export_network
 from telltale.export.forms import onnx_form
-from telltale.export.judge import Options, accuracy, judge_int8
+from telltale.export.judge import Options, judge_int8, merit
 from telltale.export.parity import Comparison, compare, gate
 from telltale.export.pictures import synthetic
 from telltale.export.simplify import fold_pixel_scaling
 from telltale.model import Network
 from telltale.progress import Quiet
 from telltale.tasks import Target
+from telltale.tasks.states import States
 
 
 class Careless:
@@ -136,13 +137,15 @@ def test_int8_that_is_asked_for_is_kept_whatever_its_speed() -> None:
     assert judge_int8(close(0.02), {"float": 1.0, "int8": 2.0}, None, Options(int8="always")).kept
 
 
-def test_accuracy_counts_known_labels_only() -> None:
+def test_merit_counts_known_labels_only() -> None:
+    task = States(("left", "right"))
     target = Target(
         np.array([[1, 0], [1, 1]], np.float32), np.array([[True, True], [True, False]]), np.zeros((2, 2), bool)
     )
-    assert accuracy(np.array([[0.9, 0.8], [0.6, 0.1]], np.float32), target) == pytest.approx(2 / 3)
+    outputs = {"probabilities": np.array([[0.9, 0.8], [0.6, 0.1]], np.float32)}
+    assert merit(task, outputs, target) == pytest.approx(0.5)  # the mean of both names
     nothing = Target(target.values, np.zeros((2, 2), bool), target.hidden)
-    assert accuracy(np.zeros((2, 2), np.float32), nothing) is None
+    assert merit(task, outputs, nothing) is None
 
 
 def test_a_graph_without_pixel_scaling_is_left_alone(exported: Bundle) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import fields
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -15,46 +15,80 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from telltale.errors import CatalogueError, ConfigError
+from telltale.evaluate.kinds import EVALUATORS
+from telltale.preprocess import Preprocess
 from telltale.tasks import KINDS, Label, Target, Task, Threshold, from_spec, stack_targets
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
-SPECS: dict[str, dict[str, Any]] = {
-    "states": {"kind": "states", "names": ["left", "right", "hood"], "mirror": [["left", "right"]], "min_visible": 0.01}
+WIDTH, HEIGHT = 96, 64
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What the suite must know of a kind. value: a label value that fits. bad: one that does not.
+
+    read: the label value that a told answer stands for.
+    """
+
+    spec: dict[str, Any]
+    value: Callable[[np.random.Generator], Any]
+    bad: Any
+    read: Callable[[Any, str], Any]
+
+
+def draw_mask(rng: np.random.Generator) -> Any:
+    """A few blots, or nothing."""
+    if rng.random() < 0.3:
+        return False
+    mask = np.zeros((HEIGHT, WIDTH), np.uint8)
+    for _ in range(rng.integers(1, 4)):
+        x, y = rng.integers(0, WIDTH - 8), rng.integers(0, HEIGHT - 8)
+        mask[y : y + rng.integers(2, 12), x : x + rng.integers(2, 12)] = 255
+    return mask
+
+
+SAMPLES = {
+    "states": Sample(
+        {"kind": "states", "names": ["left", "right", "hood"], "mirror": [["left", "right"]], "min_visible": 0.01},
+        value=lambda rng: bool(rng.random() < 0.5),
+        bad="ajar",
+        read=lambda result, name: result.to_json()[name]["pred"],
+    ),
+    "mask": Sample(
+        {"kind": "mask", "names": ["scratch", "dent"], "min_area": 1, "mm_per_px": 0.5},
+        value=draw_mask,
+        bad="ajar",
+        read=lambda result, name: (result.maps[list(result.readings).index(name)] >= 0.5).astype(np.uint8) * 255,
+    ),
 }
 """An example of each kind: a new kind adds its own here."""
-
-BAD_VALUES: dict[str, Any] = {"states": "ajar"}
-"""A label value each kind refuses."""
 
 kinds = pytest.mark.parametrize("kind", sorted(KINDS))
 
 
 def task_of(kind: str) -> Task:
-    return from_spec(SPECS[kind])
-
-
-def draw_value(task: Task, rng: np.random.Generator) -> Any:
-    """A label value that fits; a new kind adds its own."""
-    assert task.kind == "states", f"say here what labels of {task.kind!r} look like"
-    return bool(rng.random() < 0.5)
+    return from_spec(SAMPLES[kind].spec)
 
 
 def draw_labels(task: Task, rng: np.random.Generator) -> dict[str, Label]:
     """Some labels, some unknown, some hidden."""
     return {
-        name: Label(draw_value(task, rng), None if rng.random() < 0.5 else float(rng.random() * 0.02))
+        name: Label(SAMPLES[task.kind].value(rng), None if rng.random() < 0.5 else float(rng.random() * 0.02))
         for name in task.names
         if rng.random() < 0.8
     }
 
 
 def draw_outputs(task: Task, count: int, rng: np.random.Generator) -> dict[str, NDArray[np.float32]]:
-    return {name: rng.random((count, *shape)).astype(np.float32) for name, shape in task.output_shapes(64, 96).items()}
+    return {
+        name: rng.random((count, *shape)).astype(np.float32)
+        for name, shape in task.output_shapes(HEIGHT, WIDTH).items()
+    }
 
 
 def draw_target(task: Task, count: int, rng: np.random.Generator) -> Target:
-    return stack_targets([task.encode(draw_labels(task, rng)) for _ in range(count)])
+    return stack_targets([task.encode(draw_labels(task, rng), (WIDTH, HEIGHT)) for _ in range(count)])
 
 
 def same(one: Any, other: Any) -> bool:
@@ -75,8 +109,7 @@ seeds = st.integers(0, 2**32 - 1)
 
 @kinds
 def test_a_kind_has_an_example_here(kind: str) -> None:
-    assert kind in SPECS, f"add an example spec of {kind!r} to SPECS, so that the suite covers it"
-    assert kind in BAD_VALUES
+    assert kind in SAMPLES, f"add an example of {kind!r} to SAMPLES, so that the suite covers it"
 
 
 @kinds
@@ -89,28 +122,54 @@ def test_a_spec_survives_json(kind: str) -> None:
 @kinds
 def test_an_unknown_key_is_refused(kind: str) -> None:
     with pytest.raises(ConfigError, match="colour"):
-        from_spec({**SPECS[kind], "colour": 1})
+        from_spec({**SAMPLES[kind].spec, "colour": 1})
 
 
 @kinds
 def test_a_value_that_does_not_fit_is_refused(kind: str) -> None:
     task = task_of(kind)
     with pytest.raises(CatalogueError, match=task.names[0]):
-        task.encode({task.names[0]: Label(BAD_VALUES[kind])})
+        task.shows({task.names[0]: Label(SAMPLES[kind].bad)})
+    with pytest.raises(CatalogueError, match=task.names[0]):
+        task.encode({task.names[0]: Label(SAMPLES[kind].bad)}, (WIDTH, HEIGHT))
 
 
 @kinds
 def test_labels_of_other_names_are_passed_over(kind: str) -> None:
     task = task_of(kind)
-    target = task.encode({"somebody else's": Label(True)})
-    assert not target.known.any()
+    labels = {"somebody else's": Label(True)}
+    assert not task.encode(labels, (WIDTH, HEIGHT)).known.any()
+    assert not task.shows(labels).known.any()
+
+
+@kinds
+def test_what_a_picture_shows_has_one_value_for_each_name(kind: str) -> None:
+    task = task_of(kind)
+    labels = {name: Label(SAMPLES[kind].value(np.random.default_rng(1))) for name in task.names}
+    shown = task.shows(labels)
+    assert shown.values.shape == shown.known.shape == shown.hidden.shape == (len(task.names),)
+    assert shown.known.all()
+    target = task.encode(labels, (WIDTH, HEIGHT))
+    there = (target.values.reshape(len(task.names), -1) >= 0.5).any(axis=1)
+    np.testing.assert_array_equal(shown.values >= 0.5, there)
+
+
+@kinds
+def test_an_answer_lies_on_its_picture_whatever_its_size(kind: str) -> None:
+    task, preprocess = task_of(kind), Preprocess(WIDTH, HEIGHT, "letterbox")
+    outputs = draw_outputs(task, 1, np.random.default_rng(0))
+    for size in ((WIDTH, HEIGHT), (31, 47), (1, 1), (300, 20)):
+        placed = task.place(outputs, preprocess, size)
+        assert placed.keys() == outputs.keys()
+        for result in task.decode(placed, task.default_thresholds()):
+            json.dumps(result.to_json(), allow_nan=False)
 
 
 @kinds
 def test_every_name_has_a_threshold_and_every_output_a_shape(kind: str) -> None:
     task = task_of(kind)
     assert set(task.default_thresholds()) == set(task.names)
-    assert all(size > 0 for shape in task.output_shapes(64, 96).values() for size in shape)
+    assert all(size > 0 for shape in task.output_shapes(HEIGHT, WIDTH).values() for size in shape)
 
 
 @kinds
@@ -119,12 +178,12 @@ def test_every_name_has_a_threshold_and_every_output_a_shape(kind: str) -> None:
 def test_a_label_read_back_from_a_sure_answer_is_the_label(kind: str, seed: int) -> None:
     task = task_of(kind)
     rng = np.random.default_rng(seed)
-    labels = {name: Label(draw_value(task, rng)) for name in task.names}
-    target = task.encode(labels)
+    labels = {name: Label(SAMPLES[kind].value(rng)) for name in task.names}
+    target = task.encode(labels, (WIDTH, HEIGHT))
     assert target.known.all()
-    sure = {name: target.values.reshape(1, *shape) for name, shape in task.output_shapes(64, 96).items()}
+    sure = {name: target.values.reshape(1, *shape) for name, shape in task.output_shapes(HEIGHT, WIDTH).items()}
     result = task.decode(sure, task.default_thresholds())[0]
-    again = task.encode({name: Label(reading["pred"]) for name, reading in result.to_json().items()})
+    again = task.encode({name: Label(SAMPLES[kind].read(result, name)) for name in task.names}, (WIDTH, HEIGHT))
     np.testing.assert_array_equal(again.values, target.values)
 
 
@@ -168,6 +227,9 @@ def test_scoring_is_pure_and_says_nothing_json_cannot(kind: str) -> None:
     assert task.score(tally) == first
     json.dumps(first, allow_nan=False)
     assert set(first["heads"]) == set(task.names)
+    merit = task.merit(first)
+    assert merit is not None
+    assert 0 <= merit <= 1
     assert "overall" in first
 
 
@@ -180,6 +242,7 @@ def test_nothing_at_all_scores_without_a_number(kind: str) -> None:
     )
     score = json.loads(json.dumps(task.score(nothing), allow_nan=False))
     assert score["overall"]["accuracy"] is None
+    assert task.merit(score) is None
 
 
 @kinds
@@ -236,24 +299,26 @@ def test_drawing_gives_a_new_picture_of_the_same_size(kind: str) -> None:
 
 @kinds
 def test_a_kind_has_a_head_an_answer_and_a_loss(kind: str) -> None:
-    from telltale.model.heads import ANSWERS, HEADS
+    from telltale.model.heads import ANSWERS, HEADS, SHIPS
+    from telltale.train.feeds import FEEDS
     from telltale.train.losses import LOSSES
 
-    assert kind in HEADS
-    assert kind in ANSWERS
-    assert kind in LOSSES
+    for registry in (HEADS, ANSWERS, SHIPS, LOSSES, FEEDS):
+        assert kind in registry
+    assert kind in EVALUATORS
 
 
 @kinds
 def test_the_head_gives_what_the_task_decodes(kind: str) -> None:
     import torch
 
-    from telltale.model.heads import ANSWERS, make_head
+    from telltale.model.heads import ANSWERS, SHIPS, Shape, make_head
 
     task = task_of(kind)
-    head = make_head(task, (8, 16), (4, 6))
-    outputs = ANSWERS[kind](head([torch.rand(2, 8, 8, 12), torch.rand(2, 16, 4, 6)]))
-    for name, shape in task.output_shapes(64, 96).items():
+    head = make_head(task, Shape((8, 16), (8, 16), HEIGHT, WIDTH)).eval()
+    outputs = ANSWERS[kind](head([torch.rand(2, 8, 8, 12), torch.rand(2, 16, 4, 6)]), torch.ones(len(task.names)))
+    assert tuple(outputs) == SHIPS[kind]
+    for name, shape in task.output_shapes(HEIGHT, WIDTH).items():
         assert tuple(outputs[name].shape) == (2, *shape)
 
 

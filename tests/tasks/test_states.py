@@ -10,7 +10,8 @@ from sklearn import metrics
 
 from telltale.errors import CatalogueError, ConfigError
 from telltale.tasks import Label, Target, Threshold
-from telltale.tasks.states import BINS, States, logit_bins, parse_state
+from telltale.tasks.counting import BINS, logit_bins
+from telltale.tasks.states import States, parse_state
 
 TASK = States(("left", "right", "hood"), (("left", "right"),))
 

@@ -10,7 +10,8 @@ import torch
 
 from telltale.project import Train
 from telltale.tasks import KINDS, Target, Task
-from telltale.train.losses import LOSSES, BatchTarget, StatesLoss, make_loss, side_weights
+from telltale.train.feed import BatchTarget
+from telltale.train.losses import LOSSES, StatesLoss, make_loss, side_weights
 
 EVEN = torch.ones(3)
 

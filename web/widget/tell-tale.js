@@ -1455,8 +1455,30 @@
     };
   };
 
+  /** As states, a row a name; what was found stands where the probability does: so many regions, so large. */
+  const maskRenderer = (/** @type {BundleInfo} */ bundle) => {
+    const rows = statesRenderer(bundle);
+    const found = (/** @type {any} */ r) => {
+      const area = r.area_mm2 === undefined ? `${r.area_px} px` : `${Number(r.area_mm2.toPrecision(3))} mm²`;
+      return r.count ? `${r.count} · ${area}` : percent(r.prob);
+    };
+    return {
+      element: rows.element,
+      /** @param {Answer} answer */
+      update(answer) {
+        rows.update(answer, false);
+        for (const row of rows.element.children) {
+          const reading = answer.result[row.dataset.name];
+          if (reading) row.querySelector(".prob").textContent = found(reading);
+        }
+      },
+      /** @param {Answer} answer */
+      brief: (answer) => rows.brief(answer, false),
+    };
+  };
+
   /** Task kind to renderer: (bundle) => {element, update(answer, smooth), brief(answer, smooth)}. */
-  const RENDERERS = { states: statesRenderer };
+  const RENDERERS = { states: statesRenderer, mask: maskRenderer };
 
   // ================================================================ 6 the panel
 

@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 
 from telltale.bundle.bundle import Bundle, spec_of_model
 from telltale.bundle.spec import INT8, MODEL, BundleSpec
+from telltale.bundle.tiling import look
 from telltale.errors import BundleError, ImageError
 from telltale.frame import Image
-from telltale.preprocess import Preprocess, decode
+from telltale.preprocess import decode
+from telltale.tasks.task import Outputs
 
 Picture = str | PathLike[str] | bytes | Image
 VariantName = Literal["auto", "float", "int8"]
@@ -39,7 +41,7 @@ class Predictor:
         self.spec = spec
         self.task = spec.make_task()
         self.variant = variant
-        self.preprocess = Preprocess(spec.input.width, spec.input.height, spec.input.fit)
+        self.preprocess = spec.input.preprocess()
         self._session = session
         self._bundle = bundle
         self._outputs = tuple(self.task.output_shapes(spec.input.height, spec.input.width))
@@ -104,35 +106,58 @@ class Predictor:
         results: list[Any] = []
         waiting: list[Image] = []
         for picture in pictures:
-            waiting.append(self.prepare(picture))
+            image = self._open(picture)
+            if not self._same_place:
+                results += self.task.decode(look(self, image), self.spec.thresholds)
+                continue
+            waiting.append(self.preprocess.apply(image))
             if len(waiting) == batch:
                 results += self._tell_prepared(waiting)
                 waiting = []
         return results + (self._tell_prepared(waiting) if waiting else [])
 
+    @property
+    def _same_place(self) -> bool:
+        """Whether answers do not depend on the size of the picture, so that pictures go in batches."""
+        height, width = self.spec.input.height, self.spec.input.width
+        return all(len(shape) == 1 for shape in self.task.output_shapes(height, width).values())
+
     def _tell_prepared(self, images: Sequence[Image]) -> list[Any]:
         return list(self.task.decode(self.run(np.stack(images)), self.spec.thresholds))
 
+    def look(self, picture: Picture) -> Outputs:
+        """What the task decodes for one picture, with a batch axis of 1; maps are as large as the picture.
+
+        Raises ImageError when it gives no pixels.
+        """
+        return look(self, self._open(picture))
+
     def prepare(self, picture: Picture) -> Image:
-        """(H, W, 3) uint8 at the model's input size. Raises ImageError."""
+        """(H, W, 3) uint8 as the model sees it: at its input size, or of any size with fit tile. Raises ImageError."""
+        return self.preprocess.apply(self._open(picture))
+
+    def _open(self, picture: Picture) -> Image:
         if isinstance(picture, np.ndarray):
             if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or 0 in picture.shape:
                 raise ImageError(
                     "picture", expected="an (H, W, 3) uint8 RGB array", got=f"{picture.dtype} {picture.shape}"
                 )
-            image = picture
-        else:
-            image = decode(picture)
-        return self.preprocess.apply(image)
+            return picture
+        return decode(picture)
 
     def run(self, batch: NDArray[np.uint8], *, outputs: Sequence[str] | None = None) -> dict[str, NDArray[np.float32]]:
-        """Outputs by name for (N, H, W, 3) uint8 RGB at the model's input size.
+        """Outputs by name for (N, H, W, 3) uint8 RGB at the model's input size; with fit tile of any size the stride
+        divides.
 
         outputs: which; None: those the task decodes. "cam" is the activation map (N, K, h, w) where the model has one.
         Raises ImageError when the batch does not fit, BundleError on an output the model lacks.
         """
         height, width = self.spec.input.height, self.spec.input.width
-        if batch.dtype != np.uint8 or batch.ndim != 4 or batch.shape[1:] != (height, width, 3) or not len(batch):
+        fits = batch.ndim == 4 and batch.shape[1:] == (height, width, 3)
+        if batch.ndim == 4 and self.spec.input.fit == "tile":
+            stride = max(self.spec.model.stride, 1)
+            fits = batch.shape[3] == 3 and min(batch.shape) > 0 and not any(side % stride for side in batch.shape[1:3])
+        if batch.dtype != np.uint8 or not fits or not len(batch):
             raise ImageError(
                 "batch", expected=f"(N, {height}, {width}, 3) uint8 RGB, N >= 1", got=f"{batch.dtype} {batch.shape}"
             )
@@ -190,11 +215,17 @@ def check_contract(session: onnxruntime.InferenceSession, spec: BundleSpec, wher
     if set(inputs) != {INPUT} or image is None or image.type != "tensor(uint8)" or len(image.shape) != 4:
         got = ", ".join(f"{i.name} {i.type} {i.shape}" for i in inputs.values())
         raise BundleError(f"{where}: input", expected=f"image uint8 (N, {height}, {width}, 3)", got=got)
-    if list(image.shape[1:]) != [height, width, 3] or isinstance(image.shape[0], int):
-        raise BundleError(f"{where}: input", expected=f"(N, {height}, {width}, 3), N free", got=str(image.shape))
+    free = spec.input.fit == "tile"
+    sides = [isinstance(side, str) for side in image.shape[1:3]] if free else list(image.shape[1:3])
+    if sides != ([True, True] if free else [height, width]) or image.shape[3] != 3 or isinstance(image.shape[0], int):
+        wanted = "(N, H, W, 3), N, H and W free" if free else f"(N, {height}, {width}, 3), N free"
+        raise BundleError(f"{where}: input", expected=wanted, got=str(image.shape))
     outputs = {o.name: o for o in session.get_outputs()}
     for name, shape in spec.make_task().output_shapes(height, width).items():
         output = outputs.get(name)
-        if output is None or output.type != "tensor(float)" or list(output.shape[1:]) != list(shape):
+        found = [] if output is None else list(output.shape[1:])
+        if free:
+            shape, found = shape[:1], found[:1]
+        if output is None or output.type != "tensor(float)" or found != list(shape):
             got = f"{output.type} {output.shape}" if output else f"only {', '.join(outputs)}"
             raise BundleError(f"{where}: output {name}", expected=f"float (N, {', '.join(map(str, shape))})", got=got)

@@ -72,11 +72,16 @@ class Data(Part):
 
 
 class Model(Part):
-    """The network. parameters: of the fused net; macs: multiply-adds for one picture."""
+    """The network. parameters: of the fused net; macs: multiply-adds for one picture of the input's size.
+
+    stride, reach: of a net that takes any size, what divides it, and how far around a pixel it looks; else 0.
+    """
 
     backbone: str = ""
     parameters: int = 0
     macs: int = 0
+    stride: int = 0
+    reach: int = 0
 
 
 class Variant(Part):

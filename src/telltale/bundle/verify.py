@@ -8,7 +8,7 @@ from os import PathLike
 import numpy as np
 
 from telltale.bundle.bundle import Bundle, spec_of_model
-from telltale.bundle.golden import Golden
+from telltale.bundle.golden import Golden, difference
 from telltale.bundle.predictor import FILES, Predictor, VariantName
 from telltale.bundle.spec import GOLDEN
 from telltale.errors import BundleError
@@ -95,7 +95,7 @@ def _check_variant(bundle: Bundle, golden: Golden, variant: VariantName, threads
         if expected is None or expected.shape != found.shape:
             checks.append(Check(what, False, f"the golden set lacks {name} {found.shape}"))
             continue
-        delta = float(np.abs(found - expected).max())
+        delta = difference(found, expected, int8=variant == "int8")
         ok = bool(delta <= tolerance)  # False for NaN
         checks.append(Check(what, ok, f"{name} differ by {delta:.2g} at most, {tolerance:g} allowed"))
     return checks

@@ -40,7 +40,8 @@ def _root(
 @app.command()
 def init(
     folder: Annotated[Path, typer.Argument(help="The project's folder.")] = Path("."),
-    name: Annotated[list[str] | None, typer.Option("--name", "-n", help="A state to tell; repeat it.")] = None,
+    name: Annotated[list[str] | None, typer.Option("--name", "-n", help="What to tell; repeat it.")] = None,
+    kind: Annotated[str, typer.Option(help="states: yes or no for each name; mask: which pixels.")] = "states",
     mirror: Annotated[
         list[str] | None, typer.Option(help="Two names that swap when flipped left to right, as LEFT:RIGHT; repeat it.")
     ] = None,
@@ -55,7 +56,7 @@ def init(
             "telltale init", expected="at least one --name", next="e.g. telltale init car -n hood -n trunk"
         )
     pairs = [_pair(text, "--mirror") for text in mirror or []]
-    project = init_project(folder, name, pairs, width=width, height=height)
+    project = init_project(folder, name, pairs, kind=kind, width=width, height=height)
     out.print(f"started [bold]{project.root}[/]: read telltale.toml, then `telltale collect`")
 
 

@@ -68,9 +68,13 @@ def start_recipe(
 
 @app.command("folder")
 def collect_from_folder(
-    folder: Annotated[Path, typer.Argument(help="A data set: images/ + labels/*.json, a CSV, or a folder a class.")],
+    folder: Annotated[
+        Path, typer.Argument(help="A data set: pictures with labels, a CSV, a folder a class, masks, MVTec AD or COCO.")
+    ],
     project: ProjectOption = Path("."),
-    format: Annotated[str, typer.Option(help="json, csv or imagefolder; auto looks.")] = "auto",
+    format: Annotated[
+        str, typer.Option(help="auto looks; or json, csv, imagefolder, pictures, masks, mvtec, coco.")
+    ] = "auto",
     group_by: Annotated[
         str, typer.Option(help="labels, file, folder, a CSV column, or a regular expression on the file's name.")
     ] = "auto",
@@ -90,6 +94,7 @@ def collect_from_folder(
     from telltale.dataset.catalogue import Catalogue
     from telltale.dataset.formats import parse_map
     from telltale.dataset.interchange import import_folder
+    from telltale.dataset.layouts import LAYOUTS
 
     opened = Project.open(project)
     with Catalogue.open(opened.catalogue_path, opened.images) as catalogue:
@@ -97,7 +102,7 @@ def collect_from_folder(
             report = import_folder(
                 folder,
                 catalogue,
-                format=one_of(format, ("auto", "json", "csv", "imagefolder"), "--format"),
+                format=one_of(format, ("auto", *LAYOUTS), "--format"),
                 group_by=group_by,
                 class_map=parse_map(",".join(map)) if map else None,
                 task=opened.config.make_task(),

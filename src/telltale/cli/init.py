@@ -7,12 +7,23 @@ from pathlib import Path
 from telltale.errors import ConfigError
 from telltale.project import FILE, Config, Project, validate
 
+STARTS: dict[str, dict[str, object]] = {"mask": {"width": 256, "height": 256, "fit": "tile"}}
+"""Kind of task to the [input] it starts with, where that is not the usual one."""
+
+EXPLAINED = {
+    "states": "mirror = [{pairs}]  # names that swap when a picture is flipped left to right\n",
+    "mask": "min_area = 8                    # smaller regions are neither told nor missed, in pixels\n"
+    "# mm_per_px = 0.05               # tells areas in mm² too\n",
+}
+"""Kind of task to the rest of its [task]."""
+
 
 def init_project(
     folder: Path,
     names: list[str],
     mirror: list[tuple[str, str]],
     *,
+    kind: str = "states",
     name: str | None = None,
     width: int | None = None,
     height: int | None = None,
@@ -22,8 +33,11 @@ def init_project(
     if path.exists():
         raise ConfigError(str(path), expected="no project yet", got="one", next="edit it, or name another folder")
     title = name or folder.resolve().name
-    size = {key: value for key, value in (("width", width), ("height", height)) if value is not None}
-    task = {"kind": "states", "names": names, "mirror": [list(pair) for pair in mirror]}
+    size: dict[str, object] = dict(STARTS.get(kind, {}))
+    size |= {key: value for key, value in (("width", width), ("height", height)) if value is not None}
+    task: dict[str, object] = {"kind": kind, "names": names}
+    if mirror or kind == "states":
+        task["mirror"] = [list(pair) for pair in mirror]
     config = validate({"name": title, "task": task, "input": size}, Config, FILE)
     config.make_task()
     folder.mkdir(parents=True, exist_ok=True)
@@ -36,20 +50,20 @@ def init_project(
 def render(config: Config) -> str:
     """The text of a new telltale.toml: what most people change first, with the defaults filled in."""
     names = ", ".join(_quote(n) for n in config.task["names"])
-    pairs = ", ".join(f"[{_quote(a)}, {_quote(b)}]" for a, b in config.task["mirror"])
+    pairs = ", ".join(f"[{_quote(a)}, {_quote(b)}]" for a, b in config.task.get("mirror", []))
+    more = EXPLAINED[config.task["kind"]].format(pairs=pairs)
     return f"""# A telltale project. Every key has a default but task; an unknown key is refused.
 name = {_quote(config.name)}
 licence = "unstated"            # of the model you make here; written into its bundle
 
 [task]
-kind = "states"                 # several independent yes/no states
+kind = "{config.task["kind"]}"
 names = [{names}]
-mirror = [{pairs}]  # names that swap when a picture is flipped left to right
-
+{more}
 [input]                         # what the model sees; small is fast
 width = {config.input.width}
 height = {config.input.height}
-fit = "stretch"                 # or "letterbox": keep the shape and pad
+fit = "{config.input.fit}"  # stretch; letterbox: keep the shape and pad; tile (masks): any size, in tiles
 
 [split]                         # shares of the groups; a group never crosses
 train = {config.split.train}

@@ -46,7 +46,7 @@ def _count_table(task: Task, examples: list[Example]) -> Table:
     table = Table("name", "on", "off", "unlabelled", "hidden", box=None, header_style="dim")
     if not examples:
         return table
-    target = stack_targets([task.encode(example.labels) for example in examples])
+    target = stack_targets([task.shows(example.labels) for example in examples])
     on = target.known & (target.values >= 0.5)
     for k, name in enumerate(task.names):
         known, hidden = int(target.known[:, k].sum()), int((target.known & target.hidden)[:, k].sum())

@@ -18,7 +18,7 @@ from telltale.tasks import Threshold
 if TYPE_CHECKING:
     from telltale.bundle.bundle import Bundle
     from telltale.bundle.predictor import VariantName
-    from telltale.evaluate import Evaluation
+    from telltale.evaluate import Judged
 
 BundleArgument = Annotated[Path, typer.Argument(help="A NAME.telltale folder.")]
 
@@ -86,14 +86,14 @@ def tune_variants(bundle: Bundle, calibration: Sequence[Example], unsure: Unsure
     A browser may run the float model where the server runs int8; one set of thresholds must serve both.
     """
     from telltale.bundle.predictor import FILES
-    from telltale.evaluate import tune
+    from telltale.evaluate import tune_bundle
 
     found: list[Mapping[str, Threshold]] = []
     variants: list[VariantName] = ["int8", "float"]  # float last: its table of probabilities stays in the bundle
     for variant in variants:
         if FILES[variant] in bundle.spec.files:
             with progress(f"thresholds of {variant}", len(calibration)) as step:
-                bundle = tune(bundle, calibration, unsure, variant=variant, progress=step)
+                bundle = tune_bundle(bundle, calibration, unsure, variant=variant, progress=step)
             found.append(bundle.spec.thresholds)
     if len(found) == 1:
         return bundle
@@ -125,41 +125,40 @@ def evaluate(
     evaluation, measured = evaluate_and_keep(Bundle.open(bundle), opened, split, variant)
     _print_evaluation(evaluation)
     if to is not None:
-        from telltale.evaluate import write_report
+        from telltale.evaluate import write_judged
 
-        out.print(f"wrote {write_report(evaluation, to)}", markup=False)
+        out.print(f"wrote {write_judged(evaluation, to)}", markup=False)
     out.print(f"report: {measured.path / 'report.html'}", markup=False)
 
 
 def evaluate_and_keep(
     bundle: Bundle, project: Project, split: str = "test", variant: str = "auto"
-) -> tuple[Evaluation, Bundle]:
+) -> tuple[Judged, Bundle]:
     """The evaluation, and the bundle that now holds it. Raises CatalogueError when the split is empty."""
-    from telltale.evaluate import evaluate as measure
-    from telltale.evaluate import keep
+    from telltale.evaluate import keep_judged, measure_bundle
 
     with Catalogue.open(project.catalogue_path, project.images, readonly=True) as catalogue:
         examples, trained = catalogue.examples(split), catalogue.examples("train")
     if not examples:
         raise CatalogueError(f"split {split!r}", expected="pictures", got="none", next="train, calibration or test?")
     with progress("evaluate", len(examples)) as step:
-        evaluation = measure(
+        evaluation = measure_bundle(
             bundle,
             examples,
-            trained=trained,
+            trained,
             variant=one_of(variant, ("auto", "float", "int8"), "--variant"),
             progress=step,
         )
-    return evaluation, keep(bundle, evaluation)
+    return evaluation, keep_judged(bundle, evaluation)
 
 
-def _print_evaluation(evaluation: Evaluation) -> None:
+def _print_evaluation(evaluation: Judged) -> None:
     from rich.table import Table
 
-    table = Table("", "told", "of those right", "accuracy", "AUROC", box=None, header_style="dim")
-    for name, head in [*evaluation.heads.items(), ("overall", evaluation.overall)]:
-        cells = [head[key] for key in ("coverage", "told_accuracy", "accuracy", "auroc")]
-        table.add_row(name, *("–" if cell.value is None else f"{cell.value:.3f}" for cell in cells))
+    titles, rows = evaluation.table()
+    table = Table("", *titles, box=None, header_style="dim")
+    for row in rows:
+        table.add_row(*row)
     out.print(table)
     for warning in evaluation.warnings:
         out.print(f"note: {warning}", markup=False)
@@ -214,7 +213,7 @@ def _costs(text: str) -> tuple[float, float, float]:
 
 
 def _score_again(bundle: Bundle) -> None:
-    from telltale.evaluate import keep, rescore
+    from telltale.evaluate import StatesJudged, keep, rescore
     from telltale.evaluate.run import TABLE
 
     if TABLE not in bundle.spec.files:
@@ -222,7 +221,7 @@ def _score_again(bundle: Bundle) -> None:
         return
     evaluation = rescore(bundle)
     keep(bundle, evaluation)
-    _print_evaluation(evaluation)
+    _print_evaluation(StatesJudged(evaluation))
 
 
 def verify(bundle: BundleArgument) -> None:

@@ -22,7 +22,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from telltale.dataset.formats import Found, Skipped, detect, read
+from telltale.dataset.formats import Found, Skipped
+from telltale.dataset.layouts import detect, read
 from telltale.dataset.sheet import write_sheet
 from telltale.errors import CatalogueError, TelltaleError
 from telltale.frame import Image

@@ -16,7 +16,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import NewType
 
-from telltale.dataset import store
+import numpy as np
+from numpy.typing import NDArray
+
+from telltale.dataset import masks, store
 from telltale.dataset.near import fingerprint
 from telltale.errors import CatalogueError
 from telltale.frame import Image
@@ -214,7 +217,8 @@ class Catalogue:
     def label(self, image_id: int, name: str, value: Json, *, who: str, visible_px: int | None = None) -> None:
         """Say what a picture shows; the newest word wins. A value of None says: unknown again.
 
-        value: true or false, a number or a text. visible_px: how many of the picture's pixels show it.
+        value: true or false, a number, a text, or what `keep_mask` gave.
+        visible_px: how many of the picture's pixels show it.
         Raises CatalogueError: no such picture, or a value that does not fit.
         """
         _check_text("name of a label", name)
@@ -229,6 +233,15 @@ class Catalogue:
             self._db.execute(
                 "INSERT INTO label (image_id, name, value, visible_px, who, said_at) VALUES (?, ?, ?, ?, ?, ?)", row
             )
+
+    def keep_mask(self, mask: NDArray[np.uint8]) -> str:
+        """Keep a mask's file beside the pictures; a label of the value that comes back refers to it.
+
+        mask: (H, W), 255 is on, 0 is not, 127 is what nobody knows. The same mask again is the same file.
+        """
+        path, data, reference = masks.keep_mask(self.images, mask)
+        _write_once(path, data)
+        return reference
 
     def undo(self, image_id: int, name: str, *, who: str = "undo") -> None:
         """Take back the newest word on a name; the one before counts again. Raises CatalogueError if there is none."""
@@ -367,8 +380,17 @@ class Catalogue:
                 problems.append(f"{example.path}: missing")
             except OSError as error:
                 problems.append(f"{example.path}: unreadable ({error.strerror})")
+            problems += [p for r in masks.references(example.labels) if (p := self._mask_problem(r))]
             told.advance()
         return problems
+
+    def _mask_problem(self, reference: str) -> str:
+        path = self.images / masks.place(reference)
+        try:
+            changed = hashlib.sha256(path.read_bytes()).hexdigest() != path.stem
+        except OSError:
+            return f"{path}: missing or unreadable"
+        return f"{path}: changed since it was added" if changed else ""
 
     @contextmanager
     def _snapshot(self) -> Iterator[None]:

@@ -1,7 +1,8 @@
-"""Other people's data sets on disk: what lies where. Knows nothing of the catalogue.
+"""Other people's data sets on disk: what lies where. Knows nothing of the catalogue. `layouts.py` chooses.
 
     json         images/NAME.jpg + labels/NAME.json, {"hood": "open", ...}
-    csv          a table: file, group, split and one column for each name; an empty cell is unknown
+    csv          a table: file, group, split and one column for each name; an empty cell is unknown. A column `mask`,
+                 or `mask:NAME` for each name, holds paths of masks; then other columns are kept as meta
     imagefolder  CLASS/NAME.jpg or SPLIT/CLASS/NAME.jpg
     pictures     a folder of pictures that nobody labelled
 
@@ -19,12 +20,10 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
+from telltale.dataset.masks import FileMask, MaskSource, is_reference, place
 from telltale.errors import CatalogueError, ConfigError
 from telltale.tasks.task import Json
-
-Format = Literal["json", "csv", "imagefolder", "pictures"]
 
 ClassMap = Mapping[str, Mapping[str, Json]]
 """Class folder to the labels it stands for."""
@@ -47,16 +46,25 @@ VISIBLE = ":visible_px"
 EXTRA = "_telltale"
 """The one key of a label file that is no label: group, split, source, meta and visible pixels."""
 
+MASK_COLUMN = re.compile(r"mask(s|_path|_file|_name)?(:.+)?", re.I)
+"""A column of paths of masks; after the colon what they are of."""
+
 TABLES = ("labels.csv", "manifest.csv", "index.csv", "annotations.csv", "metadata.csv")
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One picture of a data set and what is said of it. group, split: None where the data set does not tell."""
+    """One picture of a data set and what is said of it. group, split: None where the data set does not tell.
+
+    masks: of names; that of "" is named by the picture's class (`meta["class"]`) or by the task, if it has one name.
+    nothing: the data set says that there is none of anything in the picture.
+    """
 
     file: Path
     name: str
     labels: Mapping[str, Json] = field(default_factory=dict)
+    masks: Mapping[str, MaskSource] = field(default_factory=dict)
+    nothing: bool = False
     visible_px: Mapping[str, int] = field(default_factory=dict)
     group: str | None = None
     split: str | None = None
@@ -72,41 +80,28 @@ class Skipped:
     reason: str
 
 
-def detect(path: Path) -> Format:
-    """Which of the formats lies here. Raises CatalogueError, which says what was looked for."""
-    if path.is_file() and path.suffix.lower() in (".csv", ".tsv"):
-        return "csv"
-    if not path.is_dir():
-        raise CatalogueError(
-            str(path), expected="a folder or a CSV file", got="another file" if path.exists() else "nothing there"
-        )
-    if (path / "images").is_dir() and (path / "labels").is_dir():
-        return "json"
-    if _table(path) is not None:
-        return "csv"
-    inside = [entry for entry in _visible(path) if entry.is_dir()]
-    if any(True for folder in inside for _ in _files(folder)):
-        return "imagefolder"
-    if any(entry.is_file() for entry in _visible(path)):
-        return "pictures"
-    raise CatalogueError(
-        str(path),
-        expected="images/ + labels/*.json, a CSV table, one folder for each class, or pictures",
-        got="an empty folder" if not inside else "empty folders",
-    )
+def is_json(path: Path) -> bool:
+    """images/ and labels/, the latter without pictures, which would be masks."""
+    folders = (path / "images").is_dir() and (path / "labels").is_dir()
+    return folders and not any(file.suffix.lower() in (".png", ".bmp", ".tif") for file in list_files(path / "labels"))
 
 
-def read(
-    path: Path, kind: Format, class_map: ClassMap | None = None, group_column: str = ""
-) -> Iterator[Found | Skipped]:
-    """Everything a data set holds, in the order of names. class_map is for imagefolder, group_column for csv."""
-    if kind == "json":
-        return _read_json(path)
-    if kind == "csv":
-        return _read_csv(path, group_column)
-    if kind == "imagefolder":
-        return _read_imagefolder(path, class_map)
-    return (Found(file, _under(file, path), source=str(path)) for file in _files(path))
+def is_csv(path: Path) -> bool:
+    if path.is_file():
+        return path.suffix.lower() in (".csv", ".tsv")
+    return path.is_dir() and _table(path) is not None
+
+
+def is_imagefolder(path: Path) -> bool:
+    return path.is_dir() and any(True for entry in _visible(path) if entry.is_dir() for _ in list_files(entry))
+
+
+def is_pictures(path: Path) -> bool:
+    return path.is_dir() and any(entry.is_file() for entry in _visible(path))
+
+
+def read_pictures(path: Path) -> Iterator[Found | Skipped]:
+    return (Found(file, under(file, path), source=str(path)) for file in list_files(path))
 
 
 def parse_map(text: str) -> dict[str, dict[str, Json]]:
@@ -129,17 +124,17 @@ def parse_map(text: str) -> dict[str, dict[str, Json]]:
 # --- json -------------------------------------------------------------------------------------------------------------
 
 
-def _read_json(path: Path) -> Iterator[Found | Skipped]:
+def read_json(path: Path) -> Iterator[Found | Skipped]:
     images: dict[str, Path] = {}
-    for file in _files(path / "images"):
-        stem = _under(file, path / "images").removesuffix(file.suffix)
+    for file in list_files(path / "images"):
+        stem = under(file, path / "images").removesuffix(file.suffix)
         if stem in images:
-            yield Skipped(f"images/{_under(file, path / 'images')}", f"shares its label file with {images[stem].name}")
+            yield Skipped(f"images/{under(file, path / 'images')}", f"shares its label file with {images[stem].name}")
         else:
             images[stem] = file
-    unused = dict.fromkeys(_under(file, path / "labels") for file in _files(path / "labels"))
+    unused = dict.fromkeys(under(file, path / "labels") for file in list_files(path / "labels"))
     for stem, file in images.items():
-        name = f"images/{_under(file, path / 'images')}"
+        name = f"images/{under(file, path / 'images')}"
         label_file = path / "labels" / f"{stem}.json"
         if unused.pop(f"{stem}.json", "no") == "no":
             yield Found(file, name, source=str(path))
@@ -148,15 +143,16 @@ def _read_json(path: Path) -> Iterator[Found | Skipped]:
             said = json.loads(label_file.read_text(encoding="utf-8-sig"), parse_constant=_refuse_constant)
             if not isinstance(said, dict):
                 raise ValueError(f"expected an object of names and values, got {type(said).__name__}")
-            yield _from_json(file, name, said, str(path))
+            yield _from_json(path, file, name, said)
         except (OSError, ValueError, RecursionError) as error:
-            yield Skipped(f"labels/{stem}.json", _one_line(error))
+            yield Skipped(f"labels/{stem}.json", one_line(error))
     for left in unused:
         reason = "no picture of this name" if left.endswith(".json") else "not a .json file"
         yield Skipped(f"labels/{left}", reason)
 
 
-def _from_json(file: Path, name: str, said: dict[str, Json], source: str) -> Found:
+def _from_json(root: Path, file: Path, name: str, said: dict[str, Json]) -> Found:
+    source = str(root)
     extra = said.pop(EXTRA, {})
     if not isinstance(extra, dict):
         raise ValueError(f"{EXTRA}: expected an object, got {extra!r}")
@@ -164,15 +160,17 @@ def _from_json(file: Path, name: str, said: dict[str, Json], source: str) -> Fou
     if not isinstance(visible, dict) or not isinstance(meta, dict):
         raise ValueError(f"{EXTRA}: visible_px and meta must be objects")
     group, split = extra.get("group"), extra.get("split")
+    kept = {label: value for label, value in said.items() if is_reference(value)}
     return Found(
         file,
         name,
-        said,
-        visible,
-        None if group is None else str(group),
-        None if split is None else str(split),
-        str(extra.get("source", source)),
-        meta,
+        {label: value for label, value in said.items() if label not in kept},
+        masks={label: FileMask(root / place(value)) for label, value in kept.items()},
+        visible_px=visible,
+        group=None if group is None else str(group),
+        split=None if split is None else str(split),
+        source=str(extra.get("source", source)),
+        meta=meta,
     )
 
 
@@ -194,14 +192,14 @@ def json_text(found: Found) -> str:
 # --- csv --------------------------------------------------------------------------------------------------------------
 
 
-def _read_csv(path: Path, group_column: str) -> Iterator[Found | Skipped]:
+def read_csv(path: Path, group_column: str) -> Iterator[Found | Skipped]:
     table = path if path.is_file() else _table(path)
     if table is None:
         raise CatalogueError(str(path), expected=" or ".join(TABLES), got="none")
     try:
         text = table.read_bytes().decode("utf-8-sig")
     except (UnicodeDecodeError, OSError) as error:
-        raise CatalogueError(str(table), expected="a CSV table in UTF-8", got=_one_line(error)) from error
+        raise CatalogueError(str(table), expected="a CSV table in UTF-8", got=one_line(error)) from error
     head = text[: text.find("\n")] if "\n" in text else text
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=head.count))
     header = [cell.strip() for cell in next(rows, [])]
@@ -219,7 +217,7 @@ def _read_csv(path: Path, group_column: str) -> Iterator[Found | Skipped]:
                     table, number, dict(zip(header, row, strict=False)), file_column, group_column, len(row)
                 )
     except csv.Error as error:
-        yield Skipped(f"{table.name} line {rows.line_num} and all after it", _one_line(error))
+        yield Skipped(f"{table.name} line {rows.line_num} and all after it", one_line(error))
 
 
 def _from_row(
@@ -229,14 +227,21 @@ def _from_row(
     file = row.pop(file_column, "").strip()
     if not file or cells > len(row) + 1:
         return Skipped(where, "no file named" if not file else f"{cells} cells under {len(row) + 1} columns")
-    group = row.pop(group_column, "") if group_column else row.pop("group", "")
+    group = row.pop(group_column or _group_column(row), "")
     split, source, meta = row.pop("split", ""), row.pop("source", ""), row.pop("meta", "")
     labels: dict[str, Json] = {}
     visible: dict[str, int] = {}
+    masks: dict[str, MaskSource] = {}
     for column, cell in row.items():
         if not column or not cell.strip():
             continue
         value = parse_cell(cell)
+        if MASK_COLUMN.fullmatch(column):
+            masks[column.partition(":")[2].strip()] = FileMask(table.parent / cell.strip())
+            continue
+        if is_reference(value):
+            masks[column] = FileMask(table.parent / place(value))
+            continue
         if not column.endswith(VISIBLE):
             labels[column] = value
         elif isinstance(value, int) and not isinstance(value, bool):
@@ -249,7 +254,27 @@ def _from_row(
         parsed = None
     if not isinstance(parsed, dict):
         return Skipped(where, f"meta: expected a JSON object, got {meta!r}")
-    return Found(table.parent / file, file, labels, visible, group or None, split or None, source or str(table), parsed)
+    if any(MASK_COLUMN.fullmatch(column) for column in row):
+        parsed, labels = {**labels, **parsed}, {}
+    return Found(
+        table.parent / file,
+        file,
+        labels,
+        masks=masks,
+        visible_px=visible,
+        group=group or None,
+        split=split or None,
+        source=source or str(table),
+        meta=parsed,
+    )
+
+
+def _group_column(row: Mapping[str, str]) -> str:
+    """`group`, or the one column whose name ends or begins so, as tile_group."""
+    if "group" in row:
+        return "group"
+    likely = [c for c in row if re.search(r"(^|[_ -])group([_ -]?(id|name|nr|no|number))?$", c, re.I)]
+    return likely[0] if len(likely) == 1 else "group"
 
 
 def csv_table(found: Sequence[Found]) -> tuple[list[str], list[list[str]]]:
@@ -297,7 +322,7 @@ def format_cell(value: Json) -> str:
 # --- imagefolder ------------------------------------------------------------------------------------------------------
 
 
-def _read_imagefolder(path: Path, class_map: ClassMap | None) -> Iterator[Found | Skipped]:
+def read_imagefolder(path: Path, class_map: ClassMap | None) -> Iterator[Found | Skipped]:
     folders = [entry for entry in _visible(path) if entry.is_dir()]
     for entry in _visible(path):
         if entry.is_file():
@@ -312,8 +337,8 @@ def _read_imagefolder(path: Path, class_map: ClassMap | None) -> Iterator[Found 
         ]
     for folder, split in classes:
         labels: Mapping[str, Json] | None = {"class": folder.name} if class_map is None else class_map.get(folder.name)
-        for file in _files(folder):
-            name = _under(file, path)
+        for file in list_files(folder):
+            name = under(file, path)
             if labels is None:
                 yield Skipped(name, f"no --map for class {folder.name!r}")
             else:
@@ -352,16 +377,16 @@ def _visible(folder: Path) -> list[Path]:
     return sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
 
 
-def _files(folder: Path) -> Iterator[Path]:
+def list_files(folder: Path) -> Iterator[Path]:
     """All files below a folder, hidden ones left out, ordered by name."""
     for entry in _visible(folder) if folder.is_dir() else []:
         if entry.is_dir():
-            yield from _files(entry)
+            yield from list_files(entry)
         elif entry.name not in ("Thumbs.db", "desktop.ini"):
             yield entry
 
 
-def _under(file: Path, folder: Path) -> str:
+def under(file: Path, folder: Path) -> str:
     name = os.fsencode(file.relative_to(folder).as_posix())
     return name.decode("utf-8", "backslashreplace")  # a name in another encoding shall not stop us
 
@@ -370,5 +395,5 @@ def _refuse_constant(word: str) -> Json:
     raise ValueError(f"{word} is no JSON number")
 
 
-def _one_line(error: Exception) -> str:
+def one_line(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__

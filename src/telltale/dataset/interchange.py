@@ -12,9 +12,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from telltale.dataset import formats
+from telltale.dataset import formats, layouts, masks
 from telltale.dataset.catalogue import SPLITS, Catalogue, Example, ImageId
-from telltale.dataset.formats import ClassMap, Format, Found, Skipped
+from telltale.dataset.formats import ClassMap, Found, Skipped
+from telltale.dataset.mask_layouts import GOOD, UNNAMED
+from telltale.dataset.masks import MaskSource
 from telltale.errors import CatalogueError, ConfigError, ImageError, Interrupted, TelltaleError
 from telltale.preprocess import decode
 from telltale.progress import Progress, Quiet
@@ -23,6 +25,9 @@ from telltale.tasks.task import Json, Label, Task
 
 BATCH = 50
 """So many pictures are one transaction: what Ctrl-C can lose."""
+
+ANY = "defect"
+"""What an unnamed mask is of where there is no task to name it."""
 
 NAMES, COMBINATIONS = 3, 8
 """From so many names and combinations of their values on, the combination is taken for the group."""
@@ -74,7 +79,7 @@ def import_folder(
     path: str | os.PathLike[str],
     catalogue: Catalogue,
     *,
-    format: Format | Literal["auto"] = "auto",
+    format: str = "auto",
     group_by: str = "auto",
     class_map: ClassMap | None = None,
     task: Task | None = None,
@@ -94,18 +99,18 @@ def import_folder(
     Raises CatalogueError when nothing can be read, ConfigError on group_by, Interrupted on Ctrl-C.
     """
     root = Path(path)
-    kind = formats.detect(root) if format == "auto" else format
+    kind = layouts.detect(root) if format == "auto" else format
     by_column = kind == "csv" and _is_word(group_by) and group_by not in ("auto", "labels", "file", "folder")
     if not root.exists():
         raise CatalogueError(str(root), expected="a data set", got="nothing there")
-    entries = list(formats.read(root, kind, class_map, group_by if by_column else ""))
+    entries = list(layouts.read(root, kind, layouts.Wish(class_map, group_by if by_column else "")))
     skipped = [entry for entry in entries if isinstance(entry, Skipped)]
     found = [entry for entry in entries if isinstance(entry, Found)]
     if not found:
         reason = f"; the first of {len(skipped)}: {skipped[0].file}: {skipped[0].reason}" if skipped else ""
         raise CatalogueError(str(root), expected=f"pictures laid out as {kind}", got="none" + reason)
     grouped = _with_groups(found, "auto" if by_column else group_by)
-    run = _Import(catalogue, task, who, replace_labels, progress or Quiet(), skipped)
+    run = _Import(catalogue, task, class_map or {}, who, replace_labels, progress or Quiet(), skipped)
     run.take(grouped)
     return run.report()
 
@@ -117,6 +122,7 @@ class _Import:
         self,
         catalogue: Catalogue,
         task: Task | None,
+        class_map: ClassMap,
         who: str,
         replace_labels: bool,
         told: Progress,
@@ -124,6 +130,7 @@ class _Import:
     ) -> None:
         self._catalogue = catalogue
         self._task = task
+        self._class_map = class_map
         self._who = who
         self._replace = replace_labels
         self._told = told
@@ -191,6 +198,7 @@ class _Import:
             self._skipped.append(Skipped(found.name, f"expected {error.expected}, got {error.got}"))
             return
         height, width = pixels.shape[:2]
+        found = replace(found, labels={**found.labels, **self._read_masks(found, width, height)})
         wrong = {**formats.unfit(found, width, height), **self._unfit_for_task(found)}
         self._skipped += [Skipped(found.name, reason) for reason in wrong.values()]
         labels = {n: v for n, v in found.labels.items() if n not in wrong and v is not None}
@@ -209,6 +217,52 @@ class _Import:
             return
         self._first[sha256] = (found.name, labels)
         self._write(found, image_id, labels, fresh=known is None)
+
+    def _read_masks(self, found: Found, width: int, height: int) -> dict[str, Json]:
+        """Labels of a picture's masks: a reference to the kept file, or False where there is nothing on it.
+
+        What does not fit is told, and leaves its name unknown.
+        """
+        try:
+            sources = self._named_masks(found)
+        except CatalogueError as error:
+            self._skipped.append(Skipped(found.name, str(error)))
+            return {}
+        out: dict[str, Json] = {}
+        for name, source in sources.items():
+            if source is None:
+                out[name] = False
+                continue
+            try:
+                mask = source.read(width, height)
+                out[name] = self._catalogue.keep_mask(mask) if mask.any() else False
+            except CatalogueError as error:
+                self._skipped.append(Skipped(found.name, str(error)))
+        return out
+
+    def _named_masks(self, found: Found) -> dict[str, MaskSource | None]:
+        """Every name to its mask, or to None where there is none of it. Raises CatalogueError."""
+        names = self._task.names if self._task is not None else ()
+        if found.nothing:
+            return dict.fromkeys(names or (ANY,))
+        sources: dict[str, MaskSource | None] = dict(found.masks)
+        if UNNAMED not in sources:
+            return sources
+        unnamed = sources.pop(UNNAMED)
+        word = str(found.meta.get("class", ""))
+        if len(names) == 1 or not names:
+            return {**sources, (names[0] if names else ANY): unnamed}
+        meant = self._class_map.get(word, {word: True} if word in names else {})
+        if not meant and word.lower() in GOOD:
+            return {**dict.fromkeys(names), **sources}
+        if not set(meant) & set(names):
+            raise CatalogueError(
+                "its mask",
+                expected="a class that is one of " + ", ".join(names),
+                got=repr(word),
+                next=f"say which with --map {word or 'CLASS'}=NAME:on",
+            )
+        return {**dict.fromkeys(names), **{name: unnamed for name, on in meant.items() if on}, **sources}
 
     def _take_again(self, found: Found, image_id: ImageId, sha256: str, labels: dict[str, Json]) -> None:
         """The same bytes a second time in this data set: what disagrees is known by nobody."""
@@ -245,7 +299,7 @@ class _Import:
             if self._task is None or name not in self._task.names or value is None:
                 continue
             try:
-                self._task.encode({name: Label(value)})
+                self._task.shows({name: Label(value)})
             except TelltaleError as error:
                 wrong[name] = str(error)
         return wrong
@@ -351,6 +405,10 @@ def export_folder(
             try:
                 (partial / place).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(example.path, partial / place)
+                for reference in masks.references(example.labels) if format != "imagefolder" else ():
+                    kept = masks.place(reference)
+                    (partial / kept).parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copyfile(catalogue.images / kept, partial / kept)
                 written.append(_found(example, place))
             except OSError as error:
                 skipped.append(Skipped(example.path.name, (error.strerror or str(error)).lower()))

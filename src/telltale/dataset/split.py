@@ -8,8 +8,10 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
 from telltale.dataset.catalogue import Catalogue, Example
+from telltale.dataset.masks import is_reference
 from telltale.errors import CatalogueError
 from telltale.project import Split
+from telltale.tasks.task import Json
 
 DRAWS = 64
 """So many orders are tried to get every value of every label into every split."""
@@ -67,9 +69,14 @@ def shown(examples: Sequence[Example]) -> dict[str, set[tuple[str, str]]]:
     shows: dict[str, set[tuple[str, str]]] = {}
     for example in examples:
         shows.setdefault(example.group, set()).update(
-            (name, json.dumps(label.value)) for name, label in example.labels.items()
+            (name, _shown(label.value)) for name, label in example.labels.items()
         )
     return shows
+
+
+def _shown(value: Json) -> str:
+    """A value as JSON; that there is a mask, whatever mask it is."""
+    return json.dumps(True if is_reference(value) else value)
 
 
 def _shares(shares: Split) -> list[tuple[str, float]]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from telltale.evaluate.evaluation import Evaluation
+from telltale.evaluate.judged import Judged
+from telltale.evaluate.kinds import StatesJudged, keep_judged, measure_bundle, tune_bundle, write_judged
 from telltale.evaluate.run import evaluate, keep, rescore, write_report
 from telltale.evaluate.table import Table, read_table
 from telltale.evaluate.thresholds import (
@@ -16,16 +18,22 @@ from telltale.evaluate.thresholds import (
 
 __all__ = [
     "Evaluation",
+    "Judged",
+    "StatesJudged",
     "Table",
     "evaluate",
     "keep",
+    "keep_judged",
+    "measure_bundle",
     "parse_setting",
     "read_table",
     "rescore",
     "set_thresholds",
     "tune",
+    "tune_bundle",
     "tune_for_cost",
     "tune_for_target",
     "tune_on",
+    "write_judged",
     "write_report",
 ]

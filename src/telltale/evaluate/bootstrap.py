@@ -149,7 +149,7 @@ def _intervals(point: Mapping[str, Any], again: Sequence[Mapping[str, Any]]) -> 
         elif key in SHARES and SHARES[key] in point:
             out[key] = _share(float(value), int(point[SHARES[key]]), drawn)
         else:
-            out[key] = _percentile(float(value), drawn)
+            out[key] = percentile(float(value), drawn)
     return out
 
 
@@ -162,9 +162,10 @@ def _share(value: float, count: int, drawn: NDArray[np.float64]) -> Measure:
     return Measure(value, low, high)
 
 
-def _percentile(value: float, drawn: NDArray[np.float64]) -> Measure:
+def percentile(value: float, drawn: NDArray[np.float64], top: float = 1.0) -> Measure:
+    """The interval of the replicates, moved by their mean's distance from the value; within 0 and `top`."""
     if float(np.ptp(drawn)) < 1e-9:
         return Measure(value)  # resampling changed nothing, which says nothing of other groups
     side = (1.0 - LEVEL) / 2.0
     low, high = np.quantile(drawn - drawn.mean() + value, [side, 1.0 - side])
-    return Measure(value, float(min(max(low, 0.0), value)), float(max(min(high, 1.0), value)))
+    return Measure(value, float(min(max(low, 0.0), value)), float(max(min(high, top), value)))

@@ -55,9 +55,9 @@ def predict(
             kept += [example for example, _ in batch]
         progress.advance(len(batch) + len(missing), f"{len(skipped)} skipped" if skipped else "")
     k = len(task.names)
-    targets = [task.encode(example.labels) for example in kept]
+    targets = [task.shows(example.labels) for example in kept]
     empty = np.zeros((0, k), np.float32)
-    target = stack_targets(targets) if targets else type(task.encode({}))(empty, empty > 0, empty > 0)
+    target = stack_targets(targets) if targets else type(task.shows({}))(empty, empty > 0, empty > 0)
     table = Table(
         task.names,
         np.array([example.image_id for example in kept], np.int64),

@@ -122,7 +122,7 @@ def rescore(bundle: Bundle, table: Table | None = None, *, replicates: int = REP
 
 def keep(bundle: Bundle, evaluation: Evaluation) -> Bundle:
     """Put metrics, report and table into the bundle, all at once. Raises BundleError."""
-    return bundle.update(files=files_of(evaluation), metrics={**bundle.spec.metrics, **evaluation.to_json()})
+    return bundle.update(files=dict(files_of(evaluation)), metrics={**bundle.spec.metrics, **evaluation.to_json()})
 
 
 def write_report(evaluation: Evaluation, folder: Path) -> Path:
@@ -136,7 +136,7 @@ def write_report(evaluation: Evaluation, folder: Path) -> Path:
     return report
 
 
-def files_of(evaluation: Evaluation) -> dict[str, Path | bytes]:
+def files_of(evaluation: Evaluation) -> dict[str, bytes]:
     """The evaluation as files of a bundle."""
     leaked = sorted(set(evaluation.trained_groups) & set(evaluation.scored.groups))
     trained = None if evaluation.trained is None else sorted(list(combo) for combo in evaluation.trained)
@@ -169,7 +169,7 @@ def _context(bundle: Bundle) -> dict[str, Any]:
 
 
 def _combinations(bundle: Bundle, examples: Sequence[Example]) -> set[Combination]:
-    target = stack_targets([bundle.task.encode(example.labels) for example in examples])
+    target = stack_targets([bundle.task.shows(example.labels) for example in examples])
     return combinations(target)
 
 

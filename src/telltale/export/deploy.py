@@ -16,18 +16,17 @@ from torch import Tensor, nn
 
 from telltale.bundle.predictor import INPUT
 from telltale.export.simplify import fold_pixel_scaling
+from telltale.model.heads import ANSWERS, SHIPS
 
 OPSET = 18
 """Runs in onnxruntime 1.14 and later, onnxruntime-web included."""
-
-OUTPUTS = ("probabilities", "cam")
 
 
 class Fusable(Protocol):
     """What export needs of a network, in eval mode.
 
-    (N, 3, H, W) float32 in 0..1 -> {"logits": (N, K), "cam": (N, K, h, w)}; `fused()` gives the same function in its
-    deployed form.
+    (N, 3, H, W) float32 in 0..1 -> the outputs of the task's head; `fused()` gives the same function in its deployed
+    form.
     """
 
     def __call__(self, x: Tensor) -> dict[str, Tensor]: ...
@@ -36,25 +35,31 @@ class Fusable(Protocol):
 
 
 class Deployed(nn.Module):
-    """(N, H, W, 3) uint8 RGB -> probabilities (N, K) in 0..1, cam (N, K, h, w).
+    """(N, H, W, 3) uint8 RGB -> what the kind of task ships, a tuple in the order of `names`.
 
+    For `states`: probabilities (N, K) in 0..1 and cam (N, K, h, w); for `mask`: probabilities (N, K, H, W).
     probability = sigmoid(logit / temperature), per name (Guo et al. 2017).
     """
 
     temperature: Tensor
 
-    def __init__(self, network: Fusable | nn.Module, temperature: Tensor) -> None:
+    def __init__(self, network: Fusable | nn.Module, kind: str, temperature: Tensor) -> None:
         super().__init__()
         self.network = network
+        self.kind, self.names = kind, SHIPS[kind]
         self.register_buffer("temperature", temperature.float())
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         outputs = self.network(image.permute(0, 3, 1, 2).float() / 255)
-        return torch.sigmoid(outputs["logits"] / self.temperature), outputs["cam"]
+        answers = ANSWERS[self.kind](outputs, self.temperature)
+        return tuple(answers[name] for name in self.names)
 
 
-def to_onnx(deployed: Deployed, height: int, width: int) -> bytes:
-    """The model file: input `image` uint8 (N, H, W, 3), outputs `probabilities` and `cam`, N free."""
+def to_onnx(deployed: Deployed, height: int, width: int, *, any_size: bool = False) -> bytes:
+    """The model file: input `image` uint8 (N, H, W, 3), what the kind ships as outputs, N free.
+
+    any_size: H and W are free too, for a net without a place of its own: its graph names no size.
+    """
     example = torch.zeros(2, height, width, 3, dtype=torch.uint8)
     with _quiet():
         program = torch.onnx.export(
@@ -63,7 +68,7 @@ def to_onnx(deployed: Deployed, height: int, width: int) -> bytes:
             dynamo=True,
             opset_version=OPSET,
             input_names=[INPUT],
-            output_names=list(OUTPUTS),
+            output_names=list(deployed.names),
             dynamic_shapes=({0: torch.export.Dim("N", min=1, max=65536)},),
             external_data=False,
             optimize=True,
@@ -71,8 +76,17 @@ def to_onnx(deployed: Deployed, height: int, width: int) -> bytes:
         )
     assert program is not None
     model = fold_pixel_scaling(_strip(program.model_proto))
+    if any_size:
+        _free_sides(model)
     onnx.checker.check_model(model, full_check=True)
     return bytes(model.SerializeToString())
+
+
+def _free_sides(model: ModelProto) -> None:
+    """Height and width of the input and of every map become names; onnx's checker then finds what names a size."""
+    for tensor, sides in ((model.graph.input[0], (1, 2)), *((output, (2, 3)) for output in model.graph.output)):
+        for side, name in zip(sides, ("H", "W"), strict=True):
+            tensor.type.tensor_type.shape.dim[side].dim_param = name
 
 
 def to_torchscript(deployed: Deployed, height: int, width: int) -> bytes:

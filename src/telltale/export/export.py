@@ -19,22 +19,25 @@ from telltale.bundle.bundle import Bundle, check_place, write_bundle
 from telltale.bundle.golden import Golden
 from telltale.bundle.spec import GOLDEN, INT8, MODEL, TORCHSCRIPT, BundleSpec, Data, Guarantee, Model, Variant
 from telltale.errors import Interrupted
-from telltale.export.deploy import OUTPUTS, Deployed, Fusable, to_onnx, to_torchscript
+from telltale.export.deploy import Deployed, Fusable, to_onnx, to_torchscript
 from telltale.export.forms import Form, Images, latencies, onnx_form, torch_form, torchscript_form
-from telltale.export.judge import Options, Verdict, accuracy, judge_int8
+from telltale.export.judge import Options, Verdict, judge_int8, merit
 from telltale.export.measure import machine_name
 from telltale.export.parity import Arrays, Comparison, compare, gate
 from telltale.export.pictures import Labelled, Pictures, load, native_frame, spread, synthetic
 from telltale.export.quantise import quantise
 from telltale.frame import Image
-from telltale.model import load_run
-from telltale.preprocess import Preprocess
+from telltale.model import find_reach, load_run, stride_of
 from telltale.progress import Progress, Quiet
 from telltale.project import Smooth, Unsure
+from telltale.tasks import Task
 from telltale.tasks.calibrate import fit_temperature
 
 GOLDEN_PICTURES = 8
 QUANTISE_PICTURES = 128
+MEASURES = {"mask": "Dice changes"}
+"""What `Task.merit` is, where it is not the share of right answers."""
+
 PACKAGES = ("torch", "onnx", "onnxscript", "onnxruntime", "numpy")
 
 
@@ -63,7 +66,7 @@ def export_run(
     options, progress = options or Options(), progress or Quiet()
     check_place(out)
     network, config = load_run(str(run_dir), which=which)
-    preprocess = Preprocess(config.input.width, config.input.height, config.input.fit)
+    preprocess = config.input.preprocess()
     about = BundleSpec(
         name=name or config.name,
         licence=config.licence,
@@ -73,7 +76,12 @@ def export_run(
         unsure=Guarantee(**(unsure or Unsure()).model_dump()),
         data=Data(hash=config.data_hash, images=len(training), groups=len(config.groups), split=config.split),
         allow_leak=config.leak_allowed,
-        model=Model(backbone=config.train.backbone, parameters=config.fused_parameters, macs=config.macs),
+        model=Model(
+            backbone=config.train.backbone,
+            parameters=config.fused_parameters,
+            macs=config.macs,
+            **({"stride": stride_of(network), "reach": find_reach(network)} if config.input.fit == "tile" else {}),
+        ),
         code={"trained with telltale": config.code_version} if config.code_version else {},
     )
     task = about.make_task()
@@ -111,13 +119,14 @@ def export_network(
     progress: Progress,
 ) -> Bundle:
     """A network in eval mode as a bundle; `about` lacks what is found out here. See `export_run`."""
-    names = about.make_task().names
+    task = about.make_task()
+    names = task.names
     fused = network.fused().eval()
     temperature = find_temperature(fused, calibration, len(names))
     inputs = golden_inputs(calibration or training, about, options)
-    reference = torch_form("torch", Deployed(network, temperature)).run(inputs)
-    deployed = Deployed(fused, temperature)
-    gate(compare_all([torch_form("fused torch", deployed)], inputs, reference, options))
+    deployed = Deployed(fused, task.kind, temperature)
+    reference = torch_form("torch", Deployed(network, task.kind, temperature), deployed.names).run(inputs)
+    gate(compare_all([torch_form("fused torch", deployed, deployed.names)], inputs, reference, options))
     forms = make_forms(deployed, about, options, progress)
     comparisons = compare_all(forms, inputs, reference, options)
     gate(comparisons)
@@ -127,19 +136,20 @@ def export_network(
     timed = latencies([*forms, *([small] if small else [])], inputs[:1])
     variants = {form.name: _variant(form, timed, comparisons) for form in forms}
     if small is not None:
-        found = compare("int8", small.run(inputs), "float", _probabilities(expected), options.tolerance.int8)
-        verdict = judge_int8(found[0], timed, _accuracies(forms[0], small, calibration), options)
+        found = compare("int8", small.run(inputs), "float", _probabilities(expected), options.tolerance.int8, int8=True)
+        merits = _merits(task, forms[0], small, calibration)
+        verdict = judge_int8(found[0], timed, merits, options, MEASURES.get(task.kind, "right answers change"))
         if verdict.kept:
             gate(found, next="nothing was written; export without int8, or let it be dropped (auto)")
             forms.append(small)
         variants["int8"] = _variant(small, timed, found, verdict)
         progress.advance(1, "int8 kept" if verdict.kept else "int8 not kept")
 
-    preprocess = Preprocess(about.input.width, about.input.height, about.input.fit)
+    preprocess = about.input.preprocess()
     golden = Golden(inputs, expected, reference, frame, preprocess.apply(frame))
     found_out = {
         "created": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "outputs": {name: list(expected[name].shape[1:]) for name in OUTPUTS},
+        "outputs": {name: list(expected[name].shape[1:]) for name in expected},
         "temperature": {name: round(float(t), 6) for name, t in zip(names, temperature, strict=True)},
         "code": {**about.code, "telltale": telltale.__version__, **{name: version(name) for name in PACKAGES}},
         "machine": machine_name(),
@@ -165,8 +175,10 @@ def find_temperature(network: nn.Module, calibration: Pictures | None, names: in
     """(K,), fitted on the calibration pictures; 1 where there are none."""
     if calibration is None:
         return torch.ones(names)
-    logits = _Logits(network)
-    values = torch_form("logits", logits).run(calibration.images)[OUTPUTS[0]]
+    values = torch_form("logits", _Logits(network), ["logits"]).run(calibration.images[:1])["logits"]
+    if values.ndim > 2:
+        return torch.ones(names)  # of maps: neighbouring pixels are no independent witnesses
+    values = torch_form("logits", _Logits(network), ["logits"]).run(calibration.images)["logits"]
     return torch.from_numpy(np.asarray(fit_temperature(values, calibration.target), np.float32))
 
 
@@ -182,10 +194,11 @@ def golden_inputs(pictures: Pictures | None, about: BundleSpec, options: Options
 def make_forms(deployed: Deployed, about: BundleSpec, options: Options, progress: Progress) -> list[Form]:
     """The float forms, ONNX first."""
     size = (about.input.height, about.input.width)
-    forms = [onnx_form("float", MODEL, to_onnx(deployed, *size))]
+    model = to_onnx(deployed, *size, any_size=True) if about.input.fit == "tile" else to_onnx(deployed, *size)
+    forms = [onnx_form("float", MODEL, model)]
     progress.advance(1, "onnx")
     if options.torchscript:
-        forms.append(torchscript_form("torchscript", TORCHSCRIPT, to_torchscript(deployed, *size)))
+        forms.append(torchscript_form("torchscript", deployed.names, TORCHSCRIPT, to_torchscript(deployed, *size)))
         progress.advance(1, "torchscript")
     return forms
 
@@ -206,9 +219,8 @@ class _Logits(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        outputs = self.network(image.permute(0, 3, 1, 2).float() / 255)
-        return outputs["logits"], outputs["cam"]
+    def forward(self, image: Tensor) -> tuple[Tensor]:
+        return (self.network(image.permute(0, 3, 1, 2).float() / 255)["logits"],)
 
 
 def _variant(
@@ -226,11 +238,11 @@ def _variant(
     )
 
 
-def _accuracies(whole: Form, small: Form, calibration: Pictures | None) -> tuple[float, float] | None:
+def _merits(task: Task, whole: Form, small: Form, calibration: Pictures | None) -> tuple[float, float] | None:
     """(float, int8) on the calibration split."""
     if calibration is None:
         return None
-    found = [accuracy(form.run(calibration.images)["probabilities"], calibration.target) for form in (whole, small)]
+    found = [merit(task, form.run(calibration.images), calibration.target) for form in (whole, small)]
     return None if found[0] is None or found[1] is None else (found[0], found[1])
 
 

@@ -6,12 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
 from telltale.bundle.spec import Tolerance
 from telltale.export.parity import Comparison
-from telltale.tasks import Target
+from telltale.tasks import Outputs, Target, Task
 
 Int8 = Literal["auto", "always", "never"]
 
@@ -20,9 +17,9 @@ Int8 = Literal["auto", "always", "never"]
 class Options:
     """How to export.
 
-    int8: "auto" keeps it where it is faster by the share `faster`, loses at most the share `budget` of the right
-    answers on the calibration split, and stays within the tolerance; "always" keeps it, and the export fails where
-    it is not within the tolerance; "never" makes none.
+    int8: "auto" keeps it where it is faster by the share `faster`, loses at most `budget` of `Task.merit` (right
+    answers; Dice of masks) on the calibration split, and stays within the tolerance; "always" keeps it, and the export
+    fails where it is not within the tolerance; "never" makes none.
     golden: "pictures" ships eight of the project's pictures as golden inputs, "synthetic" none of them.
     limit: at most this many calibration pictures are looked at.
     """
@@ -50,8 +47,10 @@ def judge_int8(
     latency_ms: Mapping[str, float],
     accuracy: tuple[float, float] | None,
     options: Options,
+    measure: str = "right answers change",
 ) -> Verdict:
-    """golden: int8 against float on the golden set; accuracy: (float, int8) on the calibration split."""
+    """golden: int8 against float on the golden set; accuracy: `merit` of (float, int8) on the calibration
+    split; measure: what that is, in words."""
     delta = None if accuracy is None else accuracy[1] - accuracy[0]
     speed = latency_ms["float"] / latency_ms["int8"]
     if options.int8 == "always":
@@ -62,17 +61,14 @@ def judge_int8(
     if delta is None:
         against.append("no labelled calibration pictures to judge it by")
     elif delta < -options.budget:
-        against.append(f"right answers change by {delta:+.4f}, {-options.budget:+g} allowed")
+        against.append(f"{measure} by {delta:+.4f}, {-options.budget:+g} allowed")
     if not golden.ok:
         against.append(f"differs by {golden.delta:.2g} on the golden set, {golden.allowed:g} allowed")
     if against:
         return Verdict(False, "; ".join(against), delta)
-    return Verdict(True, f"{speed:.2f} times the speed, right answers change by {delta:+.4f}", delta)
+    return Verdict(True, f"{speed:.2f} times the speed, {measure} by {delta:+.4f}", delta)
 
 
-def accuracy(probabilities: NDArray[np.float32], target: Target) -> float | None:
-    """The share of known labels whose likelier side is right; None where nothing is known."""
-    known = target.known
-    if not known.any():
-        return None
-    return float(((probabilities >= 0.5) == (target.values >= 0.5))[known].mean())
+def merit(task: Task, outputs: Outputs, target: Target) -> float | None:
+    """`Task.merit` of a model's outputs at thresholds of 0.5; None where nothing is known."""
+    return task.merit(task.score(task.tally(outputs, target, task.default_thresholds())))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from telltale.bundle.golden import difference
 from telltale.errors import ParityError
 
 Arrays = Mapping[str, NDArray[np.float32]]
@@ -37,10 +38,15 @@ class Comparison:
         return f"{self.form} {self.output} {self.delta:.2g} from {self.reference} (allowed {self.allowed:g})"
 
 
-def compare(form: str, found: Arrays, reference: str, expected: Arrays, allowed: float) -> list[Comparison]:
-    """One comparison for each expected output. A missing output, another shape or NaN counts as endlessly far."""
+def compare(
+    form: str, found: Arrays, reference: str, expected: Arrays, allowed: float, *, int8: bool = False
+) -> list[Comparison]:
+    """One comparison for each expected output. A missing output, another shape or NaN counts as endlessly far.
+
+    int8: maps are compared as `telltale.bundle.golden.difference` says.
+    """
     return [
-        Comparison(form, reference, name, _distance(found.get(name), value, name), allowed)
+        Comparison(form, reference, name, _distance(found.get(name), value, name, int8), allowed)
         for name, value in expected.items()
     ]
 
@@ -57,8 +63,8 @@ def gate(comparisons: Sequence[Comparison], *, next: str = REPORT) -> None:
         )
 
 
-def _distance(found: NDArray[np.float32] | None, expected: NDArray[np.float32], name: str) -> float:
+def _distance(found: NDArray[np.float32] | None, expected: NDArray[np.float32], name: str, int8: bool) -> float:
     if found is None or found.shape != expected.shape or not np.isfinite(found).all():
         return float("inf")
     scale = 1.0 if name == "probabilities" else max(1.0, float(np.abs(expected).max()))
-    return float(np.abs(found - expected).max()) / scale
+    return difference(found, expected, int8=int8) / scale

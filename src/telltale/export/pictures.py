@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from telltale.dataset.masks import with_pixels
 from telltale.frame import Image
-from telltale.preprocess import Preprocess, decode
+from telltale.preprocess import MASK_UNKNOWN, Preprocess, decode
 from telltale.progress import Progress
 from telltale.tasks import Label, Target, Task, stack_targets
 
@@ -48,15 +49,56 @@ def load(
     examples: Sequence[Labelled], task: Task, preprocess: Preprocess, limit: int, progress: Progress
 ) -> Pictures | None:
     """At most `limit` of the examples, evenly spread over their order; None where there are none. Raises ImageError."""
-    room = MAX_BYTES // (preprocess.width * preprocess.height * 3)
+    shapes = task.output_shapes(preprocess.height, preprocess.width).values()
+    labels = sum(6 * int(np.prod(shape)) for shape in shapes)  # a float and two flags for each
+    room = MAX_BYTES // (preprocess.width * preprocess.height * 3 + labels)
     chosen = spread(examples, min(limit, max(room, 1)))
     if not chosen:
         return None
     images = np.empty((len(chosen), preprocess.height, preprocess.width, 3), np.uint8)
+    targets = []
     for row, example in enumerate(chosen):
-        images[row] = preprocess.apply(decode(example.path))
+        picture = decode(example.path)
+        images[row], target = fit_window(
+            preprocess.apply(picture), place_target(task, example, preprocess, picture.shape[1::-1]), preprocess
+        )
+        targets.append(target)
         progress.advance(1)
-    return Pictures(images, stack_targets([task.encode(example.labels) for example in chosen]))
+    return Pictures(images, stack_targets(targets))
+
+
+def place_target(task: Task, example: Labelled, preprocess: Preprocess, size: tuple[int, ...]) -> Target:
+    """The labels of a picture of `size` (width, height), maps as `Preprocess.apply` lays the picture."""
+    target = task.encode(with_pixels(example, task.names), (size[0], size[1]))
+    if target.values.ndim < 3:
+        return target
+    full = np.where(target.known, np.where(target.values >= 0.5, 255, 0), MASK_UNKNOWN).astype(np.uint8)
+    masks = np.stack([preprocess.apply_mask(mask) for mask in full])
+    values = (masks > MASK_UNKNOWN).astype(np.float32)
+    return Target(values, masks != MASK_UNKNOWN, np.zeros(masks.shape, np.bool_))
+
+
+def fit_window(image: Image, target: Target, preprocess: Preprocess) -> tuple[Image, Target]:
+    """A picture and its labels at the input's size. With fit `tile` a window of it: around what is marked, if anything,
+    else its middle; beyond its edges the picture is stretched and nothing is known."""
+    height, width = preprocess.height, preprocess.width
+    if preprocess.fit != "tile" or image.shape[:2] == (height, width):
+        return image, target
+    marked = np.argwhere((target.values >= 0.5).any(axis=0)) if target.values.ndim == 3 else np.empty((0, 2))
+    middle = marked[len(marked) // 2] if len(marked) else np.array(image.shape[:2]) // 2
+    top, left = (
+        max(0, min(int(m) - s // 2, have - s)) for m, s, have in zip(middle, (height, width), image.shape, strict=False)
+    )
+    image = image[top : top + height, left : left + width]
+    below, right = height - image.shape[0], width - image.shape[1]
+    picture = np.asarray(cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_REPLICATE), np.uint8)
+    if target.values.ndim < 3:
+        return picture, target
+
+    def cut(maps: NDArray[Any]) -> NDArray[Any]:
+        return np.pad(maps[:, top : top + height, left : left + width], ((0, 0), (0, below), (0, right)))
+
+    return picture, Target(cut(target.values), cut(target.known), cut(target.hidden))
 
 
 def spread(items: Sequence[T], count: int) -> list[T]:

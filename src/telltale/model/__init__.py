@@ -4,6 +4,16 @@ from __future__ import annotations
 
 from telltale.model.backbones import BACKBONES
 from telltale.model.checkpoint import RunConfig, load_run
-from telltale.model.network import Network, build, count_macs, count_parameters
+from telltale.model.network import Network, build, count_macs, count_parameters, find_reach, stride_of
 
-__all__ = ["BACKBONES", "Network", "RunConfig", "build", "count_macs", "count_parameters", "load_run"]
+__all__ = [
+    "BACKBONES",
+    "Network",
+    "RunConfig",
+    "build",
+    "count_macs",
+    "count_parameters",
+    "find_reach",
+    "load_run",
+    "stride_of",
+]

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from telltale.errors import ConfigError
+from telltale.model.unet import UnetTiny
 
 
 class Branched(nn.Module):
@@ -87,11 +88,17 @@ class Backbone(Protocol):
     ceil(H / s) high and ceil(W / s) wide.
     """
 
-    channels: tuple[int, ...]
-    strides: tuple[int, ...]
+    @property
+    def channels(self) -> tuple[int, ...]: ...
+    @property
+    def strides(self) -> tuple[int, ...]: ...
 
     def __call__(self, x: Tensor) -> list[Tensor]:
         """(N, 3, H, W) normalised float32 -> one map for each of `channels`."""
+        ...
+
+    def fuse(self) -> None:
+        """Every layer one convolution, in place."""
         ...
 
 
@@ -151,8 +158,17 @@ BACKBONES: dict[str, tuple[Layer, ...]] = {
 once and spends its layers where the picture is small."""
 
 
-def make_backbone(name: str) -> PlainNet:
+UNET = "unet_tiny"
+"""The one backbone that is no chain: see `unet.py`."""
+
+
+def make_backbone(name: str) -> Backbone:
     """A fresh backbone. Raises ConfigError on an unknown name."""
-    if name not in BACKBONES:
-        raise ConfigError("train.backbone", expected=" or ".join(BACKBONES), got=repr(name))
-    return PlainNet(BACKBONES[name])
+    check_backbone(name)
+    return UnetTiny() if name == UNET else PlainNet(BACKBONES[name])
+
+
+def check_backbone(name: str) -> None:
+    """Raises ConfigError on an unknown name."""
+    if name not in (*BACKBONES, UNET):
+        raise ConfigError("train.backbone", expected=" or ".join((*BACKBONES, UNET)), got=repr(name))

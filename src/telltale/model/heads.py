@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import cast
 
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from telltale.errors import ConfigError
+from telltale.model.mask_head import MaskHead
 from telltale.tasks import Task
 
 Outputs = dict[str, Tensor]
@@ -99,28 +101,64 @@ def _folded(weight: Tensor, norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
     return (weight.double() * scale[:, None]).to(weight.dtype), (norm.bias.double() - mean * scale).to(weight.dtype)
 
 
-Head = Callable[[Task, tuple[int, ...], tuple[int, int]], nn.Module]
-"""(task, channels of the backbone's maps, (height, width) of the last map) -> head."""
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a head is built for: the backbone's maps, finest first, and the input's height and width."""
+
+    channels: tuple[int, ...]
+    strides: tuple[int, ...]
+    height: int
+    width: int
+
+    @property
+    def last(self) -> tuple[int, int]:
+        """(height, width) of the coarsest map."""
+        return math.ceil(self.height / self.strides[-1]), math.ceil(self.width / self.strides[-1])
 
 
-def _states(task: Task, channels: tuple[int, ...], size: tuple[int, int]) -> nn.Module:
-    return StatesHead(channels[-1], len(task.names), *size)
+Head = Callable[[Task, Shape], nn.Module]
 
 
-HEADS: dict[str, Head] = {"states": _states}
+def _states(task: Task, shape: Shape) -> nn.Module:
+    return StatesHead(shape.channels[-1], len(task.names), *shape.last)
+
+
+def _mask(task: Task, shape: Shape) -> nn.Module:
+    step = shape.strides[-1]
+    if shape.height % step or shape.width % step:
+        raise ConfigError(
+            "input size of a mask",
+            expected=f"width and height divisible by {step} with this backbone",
+            got=f"{shape.width} x {shape.height}",
+        )
+    return MaskHead(shape.channels, shape.strides, len(task.names))
+
+
+HEADS: dict[str, Head] = {"states": _states, "mask": _mask}
 """Kind of task to its head."""
 
-
-def _states_answers(outputs: Mapping[str, Tensor]) -> Outputs:
-    return {"probabilities": torch.sigmoid(outputs["logits"])}
-
-
-ANSWERS: dict[str, Callable[[Mapping[str, Tensor]], Outputs]] = {"states": _states_answers}
-"""Kind of task to the last step: a head's outputs to those the task decodes, at temperature 1."""
+Answers = Callable[[Mapping[str, Tensor], Tensor], Outputs]
+"""(a head's outputs, temperature (K,)) -> what ships, in order: first what the task decodes."""
 
 
-def make_head(task: Task, channels: tuple[int, ...], size: tuple[int, int]) -> nn.Module:
+def _states_answers(outputs: Mapping[str, Tensor], temperature: Tensor) -> Outputs:
+    probabilities = {"probabilities": torch.sigmoid(outputs["logits"] / temperature)}
+    return {**probabilities, "cam": outputs["cam"]} if "cam" in outputs else probabilities
+
+
+def _mask_answers(outputs: Mapping[str, Tensor], temperature: Tensor) -> Outputs:
+    return {"probabilities": torch.sigmoid(outputs["logits"] / temperature[:, None, None])}
+
+
+ANSWERS: dict[str, Answers] = {"states": _states_answers, "mask": _mask_answers}
+"""Kind of task to the last step: calibrated probabilities, and whatever else goes into a bundle."""
+
+SHIPS: dict[str, tuple[str, ...]] = {"states": ("probabilities", "cam"), "mask": ("probabilities",)}
+"""Kind of task to the names of what `ANSWERS` gives in eval mode, in order."""
+
+
+def make_head(task: Task, shape: Shape) -> nn.Module:
     """A fresh head. Raises ConfigError on a kind of task without one."""
     if task.kind not in HEADS:
         raise ConfigError("task.kind", expected="a kind with a head: " + ", ".join(HEADS), got=repr(task.kind))
-    return HEADS[task.kind](task, channels, size)
+    return HEADS[task.kind](task, shape)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import copy
-import math
 from typing import Protocol, cast
 
 import torch
 from torch import Tensor, nn
 
-from telltale.model.backbones import PlainNet, make_backbone
-from telltale.model.heads import make_head
+from telltale.model.backbones import Backbone, make_backbone
+from telltale.model.heads import Shape, make_head
+from telltale.model.unet import STRIDE as UNET_STRIDE
+from telltale.model.unet import UnetTiny
 from telltale.tasks import Task
 
 MEAN, STD = 0.45, 0.25
@@ -18,7 +19,7 @@ MEAN, STD = 0.45, 0.25
 
 
 class Fusable(Protocol):
-    """A head that can fold its normalisation into its layers."""
+    """A backbone or head that can fold its normalisation into its layers."""
 
     def fuse(self) -> None: ...
 
@@ -26,18 +27,19 @@ class Fusable(Protocol):
 class Network(nn.Module):
     """(N, 3, H, W) float32 in 0..1 -> outputs of the task's head.
 
+    For `mask`: logits (N, K, H, W), for any H and W that the coarsest stride divides.
     For `states`: logits (N, K) and cam (N, K, h, w), whose mean over space plus the head's bias is the logit.
-    H and W are fixed when built: the head knows its places. Normalisation is inside. While training there is no
+    Its H and W are fixed when built: the head knows its places. Normalisation is inside. While training there is no
     cam, and with hints > 0 a further output `hints` (N, hints): what is learned beside the labels and never ships.
     """
 
     shift: Tensor
 
     def __init__(
-        self, backbone: PlainNet, head: nn.Module, task: Task, height: int, width: int, hints: int = 0
+        self, backbone: Backbone, head: nn.Module, task: Task, height: int, width: int, hints: int = 0
     ) -> None:
         super().__init__()
-        self.backbone = backbone
+        self.backbone = cast(nn.Module, backbone)
         self.head = head
         self.task = task
         self.height, self.width = height, width
@@ -54,7 +56,7 @@ class Network(nn.Module):
     def fused(self) -> Network:
         """A copy for export, in eval mode: every layer one convolution; the same function to rounding."""
         twin = copy.deepcopy(self).eval()
-        twin.backbone.fuse()
+        cast(Fusable, twin.backbone).fuse()
         cast(Fusable, twin.head).fuse()
         twin.hint = None
         return twin
@@ -66,9 +68,37 @@ def build(backbone: str, task: Task, height: int, width: int, *, hints: int = 0)
     hints: how many numbers it also learns while training.
     """
     body = make_backbone(backbone)
-    stride = body.strides[-1]
-    head = make_head(task, body.channels, (math.ceil(height / stride), math.ceil(width / stride)))
+    head = make_head(task, Shape(body.channels, body.strides, height, width))
     return Network(body, head, task, height, width, hints)
+
+
+def stride_of(network: Network) -> int:
+    """What divides the sides of every picture that the network takes."""
+    return UNET_STRIDE if isinstance(network.backbone, UnetTiny) else int(cast(Backbone, network.backbone).strides[-1])
+
+
+def find_reach(network: Network) -> int:
+    """How far around a pixel a fully convolutional network looks, in pixels.
+
+    Found by the gradient of one cell of answers, as large as the stride, with all weights positive, so that nothing
+    cancels and nothing is switched off.
+    """
+    twin = network.fused().double()
+    for parameter in twin.parameters():
+        parameter.data = torch.full_like(parameter, 1 / max(parameter[0].numel(), 1) if parameter.dim() > 1 else 0.0)
+    stride = stride_of(network)
+    side = stride * 5
+    while True:
+        picture = torch.ones(1, 3, side, side, dtype=torch.float64) * 10
+        picture.requires_grad_(True)
+        start = (side // stride // 2) * stride
+        twin(picture)["logits"][:, :, start : start + stride, start : start + stride].sum().backward()
+        assert picture.grad is not None
+        rows = torch.nonzero(picture.grad.abs().sum((0, 1, 3)) > 0).flatten()
+        first, last = int(rows[0]), int(rows[-1])
+        if (first > 0 and last < side - 1) or side > 4096:
+            return max(start - first, last - (start + stride - 1))
+        side += stride * 4
 
 
 def count_parameters(network: nn.Module) -> int:

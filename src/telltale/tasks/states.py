@@ -12,14 +12,11 @@ from numpy.typing import NDArray
 
 from telltale.errors import CatalogueError, ConfigError
 from telltale.frame import Image
+from telltale.preprocess import Preprocess
+from telltale.tasks.counting import BINS, auroc, logit_bins
+from telltale.tasks.counting import mean as _mean
+from telltale.tasks.counting import ratio as _ratio
 from telltale.tasks.task import Floats, Json, Label, Outputs, Target, Threshold, Thresholds
-
-BINS = 1000
-"""Bins of a tally's histogram, equal steps of the logit within +-REACH: a sure model's probabilities crowd at 0 and 1,
-where equal steps of the probability could not rank them. AUROC derives from them, exact but for ties within a step."""
-
-REACH = 17.0
-"""A float32 probability cannot lie closer to 1 than a logit of 16.6."""
 
 ECE_BINS = 15
 """Equal-width bins of the probability for the expected calibration error (Guo et al. 2017)."""
@@ -143,7 +140,7 @@ class States:
     def default_thresholds(self) -> dict[str, Threshold]:
         return {name: Threshold() for name in self.names}
 
-    def encode(self, labels: Mapping[str, Label]) -> Target:
+    def shows(self, labels: Mapping[str, Label]) -> Target:
         """Takes bools, 0/1 and the words on/off, open/closed, yes/no; names the task lacks are passed over."""
         values = np.zeros(len(self.names), np.float32)
         known = np.zeros(len(self.names), np.bool_)
@@ -157,6 +154,10 @@ class States:
             hidden[k] = label.visible is not None and label.visible < self.min_visible
         return Target(values, known, hidden)
 
+    def encode(self, labels: Mapping[str, Label], size: tuple[int, int] = (1, 1)) -> Target:
+        """What `shows` says: a state has no place in the picture."""
+        return self.shows(labels)
+
     def mirror_order(self) -> NDArray[np.int64]:
         """(K,) the index each output takes its value from in a flipped picture."""
         order = np.arange(len(self.names))
@@ -168,6 +169,10 @@ class States:
     def mirror(self, target: Target) -> Target:
         order = self.mirror_order()
         return Target(target.values[..., order], target.known[..., order], target.hidden[..., order])
+
+    def place(self, outputs: Outputs, preprocess: Preprocess, size: tuple[int, int]) -> Outputs:
+        """As they are: a state has no place in the picture."""
+        return outputs
 
     def decode(self, outputs: Outputs, thresholds: Thresholds) -> list[StatesResult]:
         probabilities = outputs["probabilities"]  # (N, K)
@@ -239,6 +244,11 @@ class States:
             },
         }
 
+    def merit(self, score: Mapping[str, Json]) -> float | None:
+        """The mean accuracy of the names."""
+        value: float | None = score["overall"]["accuracy"]
+        return value
+
     def draw(self, image: Image, result: StatesResult) -> Image:
         """A strip on the left: a dot (green on, grey off, amber unsure), the name and its probability."""
         out = image.copy()
@@ -267,15 +277,6 @@ def parse_state(name: str, value: Json) -> float:
     if word in OFF_WORDS:
         return 0.0
     raise CatalogueError(f"label {name!r}", expected="true/false, 1/0, on/off, open/closed or yes/no", got=repr(value))
-
-
-def _ratio(part: float, whole: float) -> float | None:
-    return float(part) / float(whole) if whole else None
-
-
-def _mean(values: list[float | None]) -> float | None:
-    there = [v for v in values if v is not None]
-    return sum(there) / len(there) if there else None
 
 
 def _score_told(told: Counts) -> dict[str, Json]:
@@ -308,7 +309,7 @@ def _score_head(tally: StatesTally, k: int) -> dict[str, Json]:
         "precision": _ratio(tp, tp + fp),
         "recall": _ratio(tp, tp + fn),
         "f1": _ratio(2 * tp, 2 * tp + fp + fn),
-        "auroc": _auroc(positives, negatives),
+        "auroc": auroc(positives, negatives),
         "ece": _ece(tally.reliability[k], tally.claimed[k]),
         "visible": _score_told(seen),
         "hidden": int(tally.hidden[k].sum()),
@@ -316,24 +317,6 @@ def _score_head(tally: StatesTally, k: int) -> dict[str, Json]:
     }
 
 
-def _auroc(positives: Counts, negatives: Counts) -> float | None:
-    p, n = positives.sum(), negatives.sum()
-    if not p or not n:
-        return None
-    below = np.cumsum(negatives) - negatives
-    return float((positives * (below + negatives / 2)).sum() / (p * n))
-
-
 def _ece(reliability: Counts, claimed: NDArray[np.float64]) -> float | None:
     total = reliability.sum()
     return float(np.abs(reliability[1] - claimed).sum() / total) if total else None
-
-
-def logit_bins(probabilities: Floats) -> Counts:
-    """The histogram's bin of each probability: rises with it, and is in the upper half exactly where p >= 0.5."""
-    half = BINS // 2
-    p = probabilities.astype(np.float64)
-    with np.errstate(divide="ignore"):
-        logit = np.log(p) - np.log1p(-p)
-    steps = np.clip(np.floor(logit / REACH * half), -half, half - 1).astype(np.int64)
-    return np.where(p >= 0.5, np.maximum(steps, 0), np.minimum(steps, -1)) + half

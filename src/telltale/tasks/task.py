@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from telltale.frame import Image
+from telltale.preprocess import Preprocess
 
 Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]
@@ -28,7 +29,8 @@ Outputs = Mapping[str, Floats]
 class Label:
     """What somebody said of one name in one picture.
 
-    value: as the task defines it; a bool for `states`.
+    value: as the task defines it; a bool for `states`; for `mask` False for none of it in the picture, or a mask, as
+    the array itself or, in a catalogue, as a reference to its file (`telltale.dataset.masks`).
     visible: the share of the picture, 0 to 1, in which this label could be seen; None if nobody measured.
     """
 
@@ -40,7 +42,7 @@ class Label:
 class Target:
     """Labels as numbers to learn from and to count against.
 
-    values: float32; for `states` (K,) with 1 on, 0 off.
+    values: float32; for `states` (K,) with 1 on, 0 off; for `mask` (K, H, W).
     known: bool, same shape: False where nobody labelled.
     hidden: bool, same shape: True where the label is known, yet too little of it was visible to be seen.
     """
@@ -110,12 +112,26 @@ class Task(Protocol):
         """0.5 for each name."""
         ...
 
-    def encode(self, labels: Mapping[str, Label]) -> Target:
-        """Labels to numbers. Raises CatalogueError on a value that does not fit."""
+    def shows(self, labels: Mapping[str, Label]) -> Target:
+        """What a picture shows of each name, (K,): 1 where it is on, or there at all, else 0.
+
+        Reads no file a label refers to. Raises CatalogueError on a value that does not fit.
+        """
+        ...
+
+    def encode(self, labels: Mapping[str, Label], size: tuple[int, int] = (1, 1)) -> Target:
+        """Labels to numbers in the shape of the outputs, for a picture of `size` (width, height).
+
+        Raises CatalogueError on a value that does not fit.
+        """
         ...
 
     def mirror(self, target: Target) -> Target:
         """The target of the picture flipped left to right; works on batches too."""
+        ...
+
+    def place(self, outputs: Outputs, preprocess: Preprocess, size: tuple[int, int]) -> Outputs:
+        """Outputs for the model's input as outputs for the picture of `size` (width, height) it was made from."""
         ...
 
     def decode(self, outputs: Outputs, thresholds: Thresholds) -> list[Any]:
@@ -128,6 +144,10 @@ class Task(Protocol):
 
     def score(self, tally: Any) -> dict[str, Json]:
         """Every metric, from the counts alone."""
+        ...
+
+    def merit(self, score: Mapping[str, Json]) -> float | None:
+        """The one number, 0 to 1, by which two forms of a model are compared; None where nothing was labelled."""
         ...
 
     def draw(self, image: Image, result: Any) -> Image:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
@@ -151,23 +152,32 @@ def warp_bytes(pixels: Tensor, matrices: Tensor) -> Tensor:
     half = torch.tensor([[1.0, 0, 0.5], [0, 1, 0.5], [0, 0, 1]], dtype=torch.float64)
     homographies = (torch.linalg.inv(half) @ matrices.double() @ half).numpy()
 
+    def move(i: int) -> None:
+        cv2.warpPerspective(
+            source[i],
+            homographies[i],
+            (width, height),
+            dst=out[i],
+            flags=cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+
+    share_out(move, count)
+    return moved
+
+
+def share_out(work: Callable[[int], None], count: int) -> None:
+    """work(0) to work(count - 1), each of torch's threads taking a share; for work that releases the GIL."""
+    threads = min(torch.get_num_threads(), count)
+
     def share(part: range) -> None:
         for i in part:
-            cv2.warpPerspective(
-                source[i],
-                homographies[i],
-                (width, height),
-                dst=out[i],
-                flags=cv2.INTER_LINEAR,
-                borderMode=cv2.BORDER_REPLICATE,
-            )
+            work(i)
 
-    threads = min(torch.get_num_threads(), count)
-    if threads == 1:
+    if threads <= 1:
         share(range(count))
     else:
         list(_pool(threads).map(share, [range(k, count, threads) for k in range(threads)]))
-    return moved
 
 
 @functools.cache

@@ -28,15 +28,12 @@ from telltale.model.heads import ANSWERS
 from telltale.model.network import Network
 from telltale.progress import Progress, Quiet
 from telltale.project import Train
-from telltale.tasks import Target, Task
-from telltale.train.arrays import Arrays, pick_side
-from telltale.train.augment import Moves, augment, draw_moves, to_float
+from telltale.tasks import Task
+from telltale.train.feed import Feed, MakeBatch
 from telltale.train.journal import Journal, Row
-from telltale.train.losses import BatchTarget, Loss, hint_loss, make_loss
+from telltale.train.losses import Loss, hint_loss, make_loss
 from telltale.train.schedule import Schedule, average, parameter_groups
 from telltale.train.shares import Shares, count_shares
-
-WATCH_BATCH = 128
 
 
 @dataclass
@@ -59,12 +56,10 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A share of a batch, before it is moved. weight: its part of the batch, all of them adding up to 1."""
+    """A share of a batch that is drawn and not yet made. weight: its part of the batch, all adding up to 1."""
 
-    pixels: Tensor
-    moves: Moves
-    target: BatchTarget
-    hints: Tensor | None
+    make: MakeBatch
+    share: slice
     weight: float
 
 
@@ -78,7 +73,7 @@ class Learned:
 
 
 class Loop:
-    """One run over arrays: `Loop(...).run()`, or `resume(checkpoint)` first to go on.
+    """One run over what a feed gives: `Loop(...).run()`, or `resume(checkpoint)` first to go on.
 
     how_to_go_on: said when Ctrl-C stops it.
     """
@@ -87,7 +82,7 @@ class Loop:
         self,
         network: Network,
         task: Task,
-        arrays: Arrays,
+        feed: Feed,
         settings: Train,
         config: dict[str, Any],
         run_dir: Path,
@@ -96,7 +91,7 @@ class Loop:
         progress: Progress = Quiet(),  # noqa: B008 - Quiet has no state
         how_to_go_on: str = "run it again with resume",
     ) -> None:
-        self.task, self.arrays, self.settings, self.config, self.dir = task, arrays, settings, config, run_dir
+        self.task, self.feed, self.settings, self.config, self.dir = task, feed, settings, config, run_dir
         self.fabric, self.progress, self.how_to_go_on = fabric, progress, how_to_go_on
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.averaged = copy.deepcopy(self.network).to(fabric.device).eval()
@@ -104,11 +99,10 @@ class Loop:
             parameter_groups(self.network, settings.weight_decay), lr=settings.learning_rate, fused=True
         )
         self.model, self.optimizer = fabric.setup(self.network, optimizer)
-        self.mirrored = task.mirror(arrays.target)
-        self.loss: Loss = make_loss(task, pick_side(arrays.target, arrays.train), settings)
+        self.loss: Loss = make_loss(task, feed.labels, settings)
         # In one process: as many pictures a step as asked; in many: each takes its share.
         self.batch = max(1, settings.batch // fabric.world_size)
-        rows = len(arrays.train) // fabric.world_size
+        rows = len(feed) // fabric.world_size
         self.batches = max(1, rows // self.batch)
         alone = fabric.device.type == "cpu" and fabric.world_size == 1
         threads = settings.threads or torch.get_num_threads()
@@ -189,7 +183,7 @@ class Loop:
     def _order(self, epoch: int) -> Tensor:
         """This process's row numbers of an epoch, shuffled by the seed and the epoch."""
         generator = torch.Generator().manual_seed(_mix(self.settings.seed, epoch, 1))
-        order = torch.from_numpy(self.arrays.train)[torch.randperm(len(self.arrays.train), generator=generator)]
+        order = self.feed.order(generator)
         return order[self.fabric.global_rank :: self.fabric.world_size]
 
     def _step(self, rows: Tensor) -> None:
@@ -209,18 +203,19 @@ class Loop:
 
     def _learn(self, network: nn.Module, part: Part) -> Learned:
         """Forward and backward of one share."""
+        batch = part.make(part.share)
         if network is self.network:
-            outputs = self.model(augment(part.pixels, part.moves))
+            outputs = self.model(batch.pixels)
         else:
             with self.fabric.autocast():
-                outputs = network(augment(part.pixels, part.moves))
-        loss = self.loss(outputs, part.target)
-        if part.hints is not None and self.settings.hint_weight:
-            loss = loss + self.settings.hint_weight * hint_loss(outputs["hints"], part.hints)
+                outputs = network(batch.pixels)
+        loss = self.loss(outputs, batch.target)
+        if batch.hints is not None and self.settings.hint_weight:
+            loss = loss + self.settings.hint_weight * hint_loss(outputs["hints"], batch.hints)
         loss = loss * part.weight
         self.fabric.backward(loss)
         with torch.no_grad():
-            each, count = self.loss.each(outputs, part.target)
+            each, count = self.loss.each(outputs, batch.target)
         return Learned(loss.detach(), each, count)
 
     def _add_up(self, each: Tensor, count: Tensor) -> None:
@@ -239,28 +234,10 @@ class Loop:
 
     def _parts(self, rows: Tensor) -> list[Part]:
         """A batch in shares, to be moved by random moves that depend on the step alone."""
-        height, width = self.arrays.pixels.shape[1:3]
-        generator = torch.Generator().manual_seed(
-            _mix(self.settings.seed, self.position.step, 2 + self.fabric.global_rank)
-        )
-        moves = draw_moves(len(rows), height, width, self.settings.augment, generator)
-        return [
-            self._part(rows[share], moves.part(share), len(rows[share]) / len(rows))
-            for share in self.shares.rows(len(rows))
-        ]
-
-    def _part(self, rows: Tensor, moves: Moves, weight: float) -> Part:
-        device = self.fabric.device
-        flipped = moves.flipped[:, None]
-        plain, mirrored = (_tensors(side, rows) for side in (self.arrays.target, self.mirrored))
-        target = BatchTarget(*(torch.where(flipped, m, p).to(device) for p, m in zip(plain, mirrored, strict=True)))
-        hints = None
-        if self.arrays.hints is not None and self.arrays.hints.names:
-            index = rows.numpy()
-            mirrored_hints, plain_hints = self.arrays.hints.mirrored[index], self.arrays.hints.values[index]
-            hints = torch.where(flipped, torch.from_numpy(mirrored_hints), torch.from_numpy(plain_hints)).to(device)
-        pixels = torch.from_numpy(self.arrays.pixels[rows.numpy()]).to(device)
-        return Part(pixels, moves, target, hints, weight)
+        seed = _mix(self.settings.seed, self.position.step, 2 + self.fabric.global_rank)
+        make = self.feed.draw(rows, torch.Generator().manual_seed(seed), self.fabric.device)
+        count = len(rows)
+        return [Part(make, share, (share.stop - share.start) / count) for share in self.shares.rows(count)]
 
     def _close_epoch(self, journal: Journal | None) -> None:
         """Watch, write the journal, keep the best, and begin the next epoch."""
@@ -270,7 +247,7 @@ class Loop:
         row["train/loss"] = sum(at.loss_sum) / max(1.0, sum(at.loss_count))
         for name, total, count in zip(self.task.names, at.loss_sum, at.loss_count, strict=True):
             row[f"{name}/train_loss"] = total / max(1.0, count)
-        if len(self.arrays.watch):
+        if self.feed.watching:
             row |= self.watch()
         if self.fabric.world_size > 1:
             # Running statistics differ from process to process: the first one's, which are kept, decide.
@@ -278,7 +255,7 @@ class Loop:
         self.history.append(row)
         at.epoch, at.batch, at.loss_sum, at.loss_count = at.epoch + 1, 0, [], []
         # Without watched groups the newest is the best.
-        loss = row.get("watch/loss", -at.epoch)
+        loss = row.pop("watch/criterion", -at.epoch)
         better = loss < at.best
         if better:
             at.best, at.best_epoch = loss, at.epoch
@@ -293,24 +270,21 @@ class Loop:
     @torch.no_grad()
     def watch(self) -> Row:
         """Loss, accuracy and F1 of the averaged weights on the watched groups, for each head and overall."""
-        rows = self.arrays.watch
         nll, counted = torch.zeros(len(self.task.names)), torch.zeros(len(self.task.names))
         tally: Any = None
         thresholds = self.task.default_thresholds()
-        for start in range(0, len(rows), WATCH_BATCH):
-            part = rows[start : start + WATCH_BATCH]
-            batch = BatchTarget(
-                *(t.to(self.fabric.device) for t in _tensors(self.arrays.target, torch.from_numpy(part)))
-            )
+        even = torch.ones(len(self.task.names), device=self.fabric.device)  # temperature is fitted later
+        for part in self.feed.watched(self.fabric.device):
             with self.fabric.autocast():
-                outputs = self.averaged(to_float(torch.from_numpy(self.arrays.pixels[part]).to(self.fabric.device)))
-            each, count = self.loss.likelihood(outputs, batch)
+                outputs = self.averaged(part.pixels)
+            each, count = self.loss.likelihood(outputs, part.target)
             nll, counted = nll + each.cpu(), counted + count.cpu()
-            answers = {name: v.float().cpu().numpy() for name, v in ANSWERS[self.task.kind](outputs).items()}
-            more = self.task.tally(answers, pick_side(self.arrays.target, part), thresholds)
+            answers = ANSWERS[self.task.kind]({name: v.float() for name, v in outputs.items()}, even)
+            more = self.task.tally({n: v.cpu().numpy() for n, v in answers.items()}, part.truth, thresholds)
             tally = more if tally is None else tally + more
         row: Row = {"watch/loss": float(nll.sum() / counted.sum().clamp(min=1))}
         score = self.task.score(tally)
+        row["watch/criterion"] = self.loss.criterion(row["watch/loss"], self.task.merit(score))
         row |= {
             f"watch/{key}": score["overall"][key] for key in ("accuracy", "f1") if score["overall"][key] is not None
         }
@@ -369,16 +343,6 @@ def _mix(seed: int, index: int, stream: int) -> int:
     z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & mask
     z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & mask
     return (z ^ (z >> 31)) >> 1
-
-
-def _tensors(target: Target, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Values, known and hidden of some rows, as floats."""
-    index = rows.numpy()
-    return (
-        torch.from_numpy(target.values[index]),
-        torch.from_numpy(target.known[index]).float(),
-        torch.from_numpy(target.hidden[index]).float(),
-    )
 
 
 def _on_cpu(state: dict[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -15,6 +14,8 @@ from telltale.errors import TrainError
 from telltale.project import Train
 from telltale.tasks import Target, Task
 from telltale.tasks.task import Floats
+from telltale.train.feed import BatchTarget
+from telltale.train.mask_loss import MaskLoss
 
 HEAVIEST = 10.0
 """A rare side of a name weighs at most this much: beyond, single mislabelled pictures would steer."""
@@ -35,14 +36,9 @@ class Loss(Protocol):
         """(K,) summed negative log-likelihood and (K,) counts over the labels that can be seen, unweighted."""
         ...
 
-
-@dataclass(frozen=True, slots=True)
-class BatchTarget:
-    """A Target on the device: (N, K) float values, and float masks of what is known and what is hidden."""
-
-    values: Tensor
-    known: Tensor
-    hidden: Tensor
+    def criterion(self, likelihood: float, merit: float | None) -> float:
+        """What is least for the best weights, from the watched likelihood and `Task.merit`."""
+        ...
 
 
 class StatesLoss:
@@ -77,6 +73,9 @@ class StatesLoss:
         )
         return loss.sum(0), weight.sum(0)
 
+    def criterion(self, likelihood: float, merit: float | None) -> float:
+        return likelihood
+
     def __call__(self, outputs: Mapping[str, Tensor], target: BatchTarget) -> Tensor:
         loss, count = self.each(outputs, target)
         return loss.sum() / count.sum().clamp(min=1)
@@ -108,7 +107,11 @@ def side_weights(target: Target) -> tuple[Floats, Floats]:
     )
 
 
-LOSSES: dict[str, Callable[[Task, Target, Train], Loss]] = {"states": _states}
+def _mask(task: Task, target: Target, settings: Train) -> Loss:
+    return MaskLoss()
+
+
+LOSSES: dict[str, Callable[[Task, Target, Train], Loss]] = {"states": _states, "mask": _mask}
 """Kind of task to its loss, made from the task, the training labels and the settings."""
 
 

@@ -6,10 +6,8 @@ import os
 import re
 import time
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import cv2
 import numpy as np
@@ -19,35 +17,18 @@ from telltale import __version__
 from telltale.dataset.catalogue import Catalogue, Example
 from telltale.dataset.near import refuse_leaks
 from telltale.errors import ConfigError, Interrupted, LeakError, TrainError
-from telltale.model.backbones import BACKBONES
+from telltale.model.backbones import check_backbone
 from telltale.model.checkpoint import BEST, LAST, RunConfig, load, read_config, write_config
 from telltale.model.network import Network, build, count_macs, count_parameters
-from telltale.preprocess import Preprocess, decode
-from telltale.progress import Progress, Quiet
 from telltale.project import Project, Train
-from telltale.tasks import Task, stack_targets
-from telltale.train.arrays import Arrays, check_labels, check_mirror, pick_side, pick_watch
-from telltale.train.augment import augment, draw_moves
-from telltale.train.cache import Source, open_cache
 from telltale.train.device import make_fabric, pick_threads
-from telltale.train.hints import make_hints
+from telltale.train.feed import Feed
+from telltale.train.feeds import Steps, make_feed, silent
 from telltale.train.journal import Row
 from telltale.train.loop import Loop
 
-CACHE = ".cache"
 SHEET = "augmented.jpg"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-
-
-class Steps(Protocol):
-    """Opens a progress for a part of the work: `telltale.progress.progress` is one."""
-
-    def __call__(self, title: str, total: int | None, unit: str = "images") -> AbstractContextManager[Progress]: ...
-
-
-def silent(title: str, total: int | None, unit: str = "images") -> AbstractContextManager[Progress]:
-    """Says nothing."""
-    return nullcontext(Quiet())
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +70,7 @@ def run(
     run_dir = _resumed(project, name) if resume else _fresh(project, name)
     begun = read_config(run_dir) if resume else None
     chosen = begun.train if begun else settings or project.config.train
-    if chosen.backbone not in BACKBONES:
-        raise ConfigError("train.backbone", expected=" or ".join(BACKBONES), got=repr(chosen.backbone))
+    check_backbone(chosen.backbone)
     task = project.config.make_task()
     with Catalogue.open(project.catalogue_path, project.images, readonly=True) as catalogue:
         examples, leaked = _examples(catalogue, project, allow_leak)
@@ -100,13 +80,12 @@ def run(
     run_dir = fabric.broadcast(run_dir)
     how = f"`telltale train --resume --name {run_dir.name}` goes on"
     try:
-        arrays, parts, notes = load_arrays(project, task, examples, chosen, steps)
+        data = make_feed(project, task, examples, chosen, steps)
     except KeyboardInterrupt as stop:
         raise Interrupted("stopped while reading the pictures", next="run it again; nothing is lost") from stop
     torch.manual_seed(chosen.seed)
     size = project.config.input
-    told = len(arrays.hints.names) if arrays.hints else 0
-    network = build(chosen.backbone, task, size.height, size.width, hints=told)
+    network = build(chosen.backbone, task, size.height, size.width, hints=data.hints)
     if chosen.threads is None and fabric.device.type == "cpu":
         # Kept in the run's config: another number of threads adds up in another order.
         chosen = chosen.model_copy(update={"threads": pick_threads(network, chosen.batch, fabric)})
@@ -117,28 +96,28 @@ def run(
         input=project.config.input,
         train=chosen,
         data_hash=data_hash,
-        groups=parts,
+        groups=data.parts,
         split=project.config.split.model_dump(),
         licence=project.config.licence,
         leak_allowed=leaked,
         code_version=__version__,
         fused_parameters=count_parameters(network.fused()),
         macs=count_macs(network),
-        hints=told,
+        hints=data.hints,
     )
     if begun:
         _check_same(begun, config, run_dir)
     elif fabric.is_global_zero:
         run_dir.mkdir(parents=True, exist_ok=True)
         write_config(run_dir, config)
-        write_sheet(run_dir / SHEET, arrays, chosen)
-    total = chosen.rounds * max(1, len(arrays.train) // chosen.batch)
+        write_sheet(run_dir / SHEET, data.feed, chosen.seed)
+    total = chosen.rounds * max(1, len(data.feed) // chosen.batch)
     start_s = time.monotonic()
     with steps(f"train {run_dir.name}", None if chosen.minutes else total, "steps") as progress:
         loop = Loop(
             network,
             task,
-            arrays,
+            data.feed,
             chosen,
             config.model_dump(),
             run_dir,
@@ -150,11 +129,11 @@ def run(
             loop.resume(load(run_dir / LAST), run_dir / LAST)
         history = loop.run()
     fabric.barrier()
-    return _result(run_dir, history, loop, notes, network, time.monotonic() - start_s)
+    return _result(run_dir, history, loop, data.notes, network, time.monotonic() - start_s)
 
 
 def _result(
-    run_dir: Path, history: Sequence[Row], loop: Loop, notes: list[str], network: Network, seconds: float
+    run_dir: Path, history: Sequence[Row], loop: Loop, notes: tuple[str, ...], network: Network, seconds: float
 ) -> RunResult:
     at = loop.position
     best = history[at.best_epoch - 1]
@@ -164,7 +143,7 @@ def _result(
         best_epoch=at.best_epoch,
         epochs=at.epoch,
         watch={key: value for key, value in best.items() if "watch" in key},
-        notes=tuple(notes),
+        notes=notes,
         seconds=at.elapsed_s or seconds,
         parameters=count_parameters(network.fused()),
         macs=count_macs(network),
@@ -227,27 +206,6 @@ def _examples(catalogue: Catalogue, project: Project, allow_leak: bool) -> tuple
     return train, leaked
 
 
-def load_arrays(
-    project: Project, task: Task, examples: Sequence[Example], settings: Train, steps: Steps = silent
-) -> tuple[Arrays, dict[str, str], list[str]]:
-    """Pictures and labels of the train split as arrays, the part each group plays, and notes on the data."""
-    target = stack_targets([task.encode(example.labels) for example in examples])
-    watched = pick_watch([example.group for example in examples], settings.watch, settings.seed)
-    is_watched = np.array([example.group in watched for example in examples])
-    train, watch = np.flatnonzero(~is_watched), np.flatnonzero(is_watched)
-    notes = check_labels(task, pick_side(target, train)) + check_mirror(task, settings.augment.flip)
-    if settings.watch > 0 and not watched:
-        notes.append("too few groups to keep one aside: over-fitting is not watched, the last weights are kept")
-    size = project.config.input
-    preprocess = Preprocess(size.width, size.height, size.fit)
-    sources = [Source(example.sha256, lambda path=example.path: decode(path)) for example in examples]  # type: ignore[misc]
-    with steps("read", len(sources)) as progress:
-        pixels = open_cache(project.root / CACHE, sources, preprocess, threads=os.cpu_count() or 2, progress=progress)
-    parts = {example.group: "watch" if example.group in watched else "train" for example in examples}
-    hints = make_hints(examples, settings.hints)
-    return Arrays(pixels, target, train, watch, hints), parts, notes
-
-
 def _check_same(begun: RunConfig, now: RunConfig, run_dir: Path) -> None:
     """A resumed run must see the data it began with, or it reaches other weights than an unbroken one."""
     for what in ("task", "input", "data_hash"):
@@ -260,19 +218,14 @@ def _check_same(begun: RunConfig, now: RunConfig, run_dir: Path) -> None:
             )
 
 
-def write_sheet(path: Path, arrays: Arrays, settings: Train, *, columns: int = 8, rows: int = 4) -> None:
-    """What the network sees, as one JPEG: each picture, and beside it the same picture moved and recoloured."""
-    generator = torch.Generator().manual_seed(settings.seed)
-    count = min(columns * rows // 2, len(arrays.train))
-    picked = arrays.train[torch.randperm(len(arrays.train), generator=generator)[:count].numpy()]
-    pixels = arrays.pixels[picked]  # (count, H, W, 3)
-    height, width = pixels.shape[1:3]
-    moves = draw_moves(count, height, width, settings.augment, generator)
-    moved = augment(torch.from_numpy(pixels), moves).permute(0, 2, 3, 1).mul(255).round().to(torch.uint8).numpy()
+def write_sheet(path: Path, feed: Feed, seed: int, *, columns: int = 8, rows: int = 4) -> None:
+    """What the network sees, as one JPEG: the pairs of pictures that the feed shows."""
+    pairs = feed.pairs(seed, columns * rows // 2)
+    height, width = pairs[0][0].shape[:2]
     gap = 4
     sheet = np.full((rows * (height + gap) + gap, columns * (width + gap) + gap, 3), 255, np.uint8)
-    for index in range(count):
-        for side, picture in enumerate((pixels[index], moved[index])):
+    for index, pair in enumerate(pairs):
+        for side, picture in enumerate(pair):
             row, column = divmod(2 * index + side, columns)
             y, x = gap + row * (height + gap), gap + column * (width + gap)
             sheet[y : y + height, x : x + width] = picture

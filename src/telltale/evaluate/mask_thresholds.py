@@ -1,0 +1,178 @@
+"""Choose the two cuts of a mask bundle on its calibration split. Knows nothing of reports.
+
+*low*, by conformal risk control (Angelopoulos, Bates, Fisch, Lei and Schuster 2022, arXiv 2208.02814): the loss of a
+group is the share of its true regions that no region over the cut touches. It never falls as the cut rises, so the
+highest cut whose mean loss R over n groups keeps n/(n+1) R + 1/(n+1) at or under `error` misses, in expectation over
+new groups like these, at most that share. Groups are what is exchangeable, not pictures: exposures of one tile are
+missed together.
+
+*high*: the cut of the best Dice over the calibration pixels. It promises nothing. What lies over it is told; what
+reaches only `low` is unsure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from telltale.bundle.bundle import Bundle
+from telltale.bundle.predictor import Predictor, VariantName
+from telltale.bundle.spec import Guarantee
+from telltale.dataset import Example
+from telltale.errors import BundleError, Interrupted
+from telltale.evaluate.masks import look_at
+from telltale.evaluate.predict import Skipped
+from telltale.progress import Progress, Quiet
+from telltale.project import Unsure
+from telltale.tasks import Threshold
+from telltale.tasks.calibrate import percent
+from telltale.tasks.counting import BINS, bin_edges, logit_bins
+from telltale.tasks.mask import Masks
+from telltale.tasks.regions import label_regions
+from telltale.tasks.task import Bools, Floats
+
+STEPS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """One name's thresholds. promised: the share of missed regions that is vouched for; None: nothing is."""
+
+    threshold: Threshold
+    groups: int
+    regions: int
+    missed: int
+    dice: float | None
+    promised: float | None
+    note: str
+
+
+def tune_masks(
+    bundle: Bundle,
+    examples: Sequence[Example],
+    unsure: Unsure,
+    variant: VariantName = "auto",
+    progress: Progress | None = None,
+) -> Bundle:
+    """Choose thresholds and write them, with what they promise, into the bundle. `unsure.error`: missed regions.
+
+    Raises BundleError when no picture can be read, Interrupted; then nothing is written.
+    """
+    task = bundle.task
+    assert isinstance(task, Masks)
+    pixels = np.zeros((len(task.names), 2, BINS), np.int64)
+    reached: list[dict[str, list[float]]] = [{} for _ in task.names]
+    skipped: list[Skipped] = []
+    try:
+        predictor = Predictor.open(bundle.path, variant=variant)
+        for seen in look_at(predictor, examples, progress or Quiet()):
+            if isinstance(seen, Skipped):
+                skipped.append(seen)
+                continue
+            for k in range(len(task.names)):
+                p, known = seen.outputs["probabilities"][0, k], seen.target.known[0, k]
+                truth = (seen.target.values[0, k] >= 0.5) & known
+                bins = logit_bins(p)
+                for side in (0, 1):
+                    pixels[k, side] += np.bincount(bins[known & (truth == bool(side))], minlength=BINS)
+                cuts = reaching(p, truth, task.min_area)
+                if cuts:
+                    reached[k].setdefault(seen.example.group, []).extend(cuts)
+    except KeyboardInterrupt as error:
+        raise Interrupted("thresholds", got="Ctrl-C", next="nothing was changed; run it again") from error
+    if skipped and len(skipped) == len(examples):
+        raise BundleError(
+            f"{bundle.path.name}: calibration", expected="pictures that can be read", got=f"none: {skipped[0].why}"
+        )
+    cuts_of = {name: choose_cut(pixels[k], reached[k], unsure.error) for k, name in enumerate(task.names)}
+    return bundle.update(
+        thresholds={name: cut.threshold for name, cut in cuts_of.items()},
+        unsure=Guarantee(
+            error=unsure.error,
+            confidence=unsure.confidence,
+            notes={name: cut.note for name, cut in cuts_of.items()},
+        ),
+        metrics={**bundle.spec.metrics, "calibration": {name: _to_json(cut) for name, cut in cuts_of.items()}},
+    )
+
+
+def reaching(p: Floats, truth: Bools, min_area: int) -> list[float]:
+    """For each true region of `min_area` pixels or more, the highest cut at which a told region still touches it."""
+    numbers, boxes = label_regions(truth, min_area)
+    return [_reaching_one(p, numbers == number, min_area) for number in range(1, len(boxes) + 1)]
+
+
+def _reaching_one(p: Floats, region: Bools, min_area: int) -> float:
+    best = float(p[region].max())
+
+    def touches(cut: float) -> bool:
+        told, _ = label_regions(p >= cut, min_area)
+        return bool((told[region] > 0).any())
+
+    if touches(best):
+        return best
+    low, high = 0.0, best
+    for _ in range(STEPS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if touches(middle) else (low, middle)
+    return low
+
+
+def choose_cut(pixels: NDArray[np.int64], reached: Mapping[str, Sequence[float]], error: float) -> Cut:
+    """pixels: (2, BINS) by truth and bin. reached: group to the highest cut that touches each of its regions."""
+    best, dice = best_dice(pixels)
+    groups = [np.sort(np.asarray(cuts)) for cuts in reached.values()]
+    count, regions = len(groups), sum(len(cuts) for cuts in groups)
+    if not count:
+        note = "Not chosen: no calibration picture has any; the cut is 0.5." if dice is None else "Nothing is promised."
+        return Cut(Threshold(best, best), 0, 0, 0, dice, None, note)
+    asked, promised = error, error
+    if (1 / (count + 1)) > error:
+        promised = 1 / (count + 1)  # the least that so few groups can vouch for
+    low = control_risk(groups, promised)
+    low = min(low, best)
+    missed = sum(int((cuts < low).sum()) for cuts in groups)
+    note = (
+        f"Guaranteed in expectation: at most {percent(promised)} of the regions of new groups like these lie under the "
+        f"lower cut (conformal risk control over {count} groups with {regions} regions, {missed} of them missed)."
+    )
+    if promised > asked:
+        note += f" {percent(asked)} was asked; that takes {int(np.ceil(1 / asked)) - 1} groups."
+    return Cut(Threshold(low, max(best, low)), count, regions, missed, dice, promised, note)
+
+
+def control_risk(groups: Sequence[NDArray[np.float64]], error: float) -> float:
+    """The highest cut with n/(n+1) R + 1/(n+1) <= error, R the mean share of a group's regions under the cut."""
+    n = len(groups)
+    candidates = np.unique(np.concatenate(groups))  # a region is missed where the cut is above its own
+    best = 0.0
+    for cut in candidates:
+        risk = float(np.mean([(cuts < cut).mean() for cuts in groups]))
+        if (n * risk + 1) / (n + 1) > error + 1e-12:
+            break
+        best = float(cut)
+    return best
+
+
+def best_dice(pixels: NDArray[np.int64]) -> tuple[float, float | None]:
+    """(the cut of the best Dice of the pixels, that Dice); (0.5, None) where nothing is marked."""
+    off, on = pixels[:, ::-1].astype(np.float64)  # the highest bin first
+    if not on.sum():
+        return 0.5, None
+    right, false = np.cumsum(on), np.cumsum(off)
+    dice = 2 * right / (right + false + on.sum())
+    at = int(np.argmax(dice))
+    return float(bin_edges()[BINS - 1 - at]), float(dice[at])
+
+
+def _to_json(cut: Cut) -> dict[str, object]:
+    return {
+        "groups": cut.groups,
+        "regions": cut.regions,
+        "missed": cut.missed,
+        "dice": cut.dice,
+        "promised": cut.promised,
+    }

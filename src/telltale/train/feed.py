@@ -1,0 +1,81 @@
+"""Where a run's batches come from: the seam between the loop and the data of each kind of task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from telltale.frame import Image
+from telltale.tasks import Target
+
+
+@dataclass(frozen=True, slots=True)
+class BatchTarget:
+    """A Target on the device, as floats: values, what is known (or how much it weighs) and what is hidden.
+
+    (N, K) for `states`, (N, K, H, W) for `mask`.
+    """
+
+    values: Tensor
+    known: Tensor
+    hidden: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """pixels: (N, 3, H, W) float32 in 0..1, moved and recoloured. hints: (N, M), None where nothing else is known."""
+
+    pixels: Tensor
+    target: BatchTarget
+    hints: Tensor | None
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A batch as it is, unmoved; truth: the same target for the task to count against."""
+
+    pixels: Tensor
+    target: BatchTarget
+    truth: Target
+
+
+MakeBatch = Callable[[slice], Batch]
+"""Makes a share of a batch that was drawn; several threads may call it at once."""
+
+
+class Feed(Protocol):
+    """Batches to train on, and batches to watch."""
+
+    @property
+    def labels(self) -> Target:
+        """What the training pictures show, with a leading axis, to weigh rare labels by."""
+        ...
+
+    @property
+    def watching(self) -> bool:
+        """Whether any picture is kept aside to watch."""
+        ...
+
+    def __len__(self) -> int:
+        """Rows of one epoch."""
+        ...
+
+    def order(self, generator: torch.Generator) -> Tensor:
+        """Row numbers of one epoch."""
+        ...
+
+    def draw(self, rows: Tensor, generator: torch.Generator, device: torch.device) -> MakeBatch:
+        """Decide all that is random in a batch of these rows; the same state of the generator decides the same."""
+        ...
+
+    def watched(self, device: torch.device) -> Iterator[Watched]:
+        """What is watched, in batches, always the same."""
+        ...
+
+    def pairs(self, seed: int, count: int) -> list[tuple[Image, Image]]:
+        """At most `count` pairs of pictures of one size that show people what the network sees."""
+        ...
