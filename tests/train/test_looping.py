@@ -129,7 +129,9 @@ def assert_equal(one: Path, other: Path) -> None:
         assert torch.equal(first[key], second[key]), key
 
 
-@pytest.mark.parametrize(("precision", "threads"), [("32-true", 1), ("bf16-mixed", 1), ("32-true", 2)])
+@pytest.mark.parametrize(
+    ("precision", "threads"), [("32-true", 1), ("bf16-mixed", 1), ("32-true", 2), ("bf16-mixed", 2)]
+)
 def test_ctrl_c_saves_and_the_run_goes_on_to_the_same_weights(
     precision: str, threads: int, task: Task, tmp_path: Path
 ) -> None:

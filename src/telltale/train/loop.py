@@ -204,16 +204,21 @@ class Loop:
     def _learn(self, network: nn.Module, part: Part) -> Learned:
         """Forward and backward of one share."""
         batch = part.make(part.share)
-        if network is self.network:
+        alone = len(self.shares) == 1
+        if alone:
             outputs = self.model(batch.pixels)
         else:
+            # Fabric's own wrapper knows of one backward pass at a time.
             with self.fabric.autocast():
                 outputs = network(batch.pixels)
         loss = self.loss(outputs, batch.target)
         if batch.hints is not None and self.settings.hint_weight:
             loss = loss + self.settings.hint_weight * hint_loss(outputs["hints"], batch.hints)
         loss = loss * part.weight
-        self.fabric.backward(loss)
+        if alone:
+            self.fabric.backward(loss)
+        else:
+            loss.backward()
         with torch.no_grad():
             each, count = self.loss.each(outputs, batch.target)
         return Learned(loss.detach(), each, count)
