@@ -218,7 +218,7 @@ class Loop:
         if alone:
             self.fabric.backward(loss)
         else:
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
         with torch.no_grad():
             each, count = self.loss.each(outputs, batch.target)
         return Learned(loss.detach(), each, count)
