@@ -18,11 +18,8 @@ from numpy.typing import NDArray
 
 from telltale.bundle.bundle import Bundle
 from telltale.bundle.spec import BundleSpec
-<<<<<<< /tmp/ours.py
-from telltale.frame import Image
-=======
 from telltale.bundle.tiling import look
->>>>>>> /tmp/theirs.py
+from telltale.frame import Image
 from telltale.preprocess import Preprocess, decode
 from telltale.serve.wire import check_picture
 from telltale.tasks import Task
@@ -84,18 +81,9 @@ class Engine:
 
     def _tell_image(self, image: Callable[[], Image]) -> Told:
         start_s = time.perf_counter()
-<<<<<<< /tmp/ours.py
         picture = image()
         height, width = picture.shape[:2]
-        outputs = self._model.run(self._model.preprocess.apply(picture)[None])
-        result = self._model.task.decode(outputs, self._model.spec.thresholds)[0]
-=======
-        data = file()
-        check_picture(data)
-        image = decode(data, max_pixels=self._max_pixels)
-        height, width = image.shape[:2]
-        result = self._model.task.decode(look(self._model, image), self._model.spec.thresholds)[0]
->>>>>>> /tmp/theirs.py
+        result = self._model.task.decode(look(self._model, picture), self._model.spec.thresholds)[0]
         return Told(result, (width, height), (time.perf_counter() - start_s) * 1e3)
 
     def close(self) -> None:
