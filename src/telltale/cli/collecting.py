@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from telltale.cli import synth
 from telltale.cli.options import ProjectOption, one_of, out
 from telltale.errors import ConfigError
 from telltale.progress import progress
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from telltale.dataset.catalogue import Catalogue
 
 app = typer.Typer(no_args_is_help=True, help="Collect pictures with true labels.")
+app.command("synth")(synth.collect_synth)
 
 
 @app.command("page")
