@@ -20,7 +20,12 @@ Shows = Mapping[str, AbstractSet[tuple[str, str]]]
 """Group to the (name, value as JSON) pairs that its pictures show."""
 
 
-def plan_split(groups: Mapping[str, int], shares: Split, shows: Shows | None = None) -> dict[str, str]:
+def plan_split(
+    groups: Mapping[str, int],
+    shares: Split,
+    shows: Shows | None = None,
+    rare: Mapping[str, int] | None = None,
+) -> dict[str, str]:
     """Group to "train", "calibration" or "test". Pure; the same for the same groups, whatever their order.
 
     groups: group to number of pictures. shares: by pictures; only their proportion counts. Groups are laid out in the
@@ -28,6 +33,8 @@ def plan_split(groups: Mapping[str, int], shares: Split, shows: Shows | None = N
     share above zero gets at least one group.
     shows: what the pictures of a group show; then, of the first DRAWS orders, the first that leaves the fewest values
     out of a split is taken, for a split in which nothing is ever on can neither calibrate nor test it.
+    rare: how many pictures of a group have a mask; then, of the orders as good, the one that shares these out most
+    evenly, for defects are few and a test on a handful says little.
     Raises CatalogueError when there are fewer groups than shares above zero.
     """
     wanted = [(name, share) for name, share in _shares(shares) if share > 0]
@@ -42,13 +49,13 @@ def plan_split(groups: Mapping[str, int], shares: Split, shows: Shows | None = N
         return _draw(groups, wanted, f"{shares.seed}")
     everything = {pair for group in groups for pair in shows.get(group, ())}
     best: dict[str, str] = {}
-    fewest = -1
+    fewest: tuple[int, float] | None = None
     for draw in range(DRAWS):
         plan = _draw(groups, wanted, f"{shares.seed}" if draw == 0 else f"{shares.seed}/{draw}")
-        missing = _missing(plan, shows, everything)
-        if fewest < 0 or missing < fewest:
+        missing = (_missing(plan, shows, everything), _uneven(plan, wanted, rare) if rare else 0.0)
+        if fewest is None or missing < fewest:
             best, fewest = plan, missing
-        if fewest == 0:
+        if fewest == (0, 0.0):
             break
     return best
 
@@ -59,7 +66,11 @@ def apply_split(catalogue: Catalogue, shares: Split) -> dict[str, str]:
     Raises CatalogueError when there are too few groups.
     """
     examples = catalogue.examples()
-    plan = plan_split(catalogue.groups(), shares, shown(examples))
+    masked: dict[str, int] = {}
+    for example in examples:
+        if any(is_reference(label.value) for label in example.labels.values()):
+            masked[example.group] = masked.get(example.group, 0) + 1
+    plan = plan_split(catalogue.groups(), shares, shown(examples), masked)
     catalogue.set_splits(plan)
     return plan
 
@@ -111,6 +122,17 @@ def _fill(plan: dict[str, str], order: Sequence[str], weight: Mapping[str, int],
         donor = max(names, key=lambda other: count[other])
         smallest = min((group for group in order if plan[group] == donor), key=lambda group: weight[group])
         plan[smallest] = name
+
+
+def _uneven(plan: Mapping[str, str], wanted: list[tuple[str, float]], rare: Mapping[str, int]) -> float:
+    """How far the splits' shares of the rare pictures, and of their groups, are from what was wanted."""
+    whole = sum(share for _, share in wanted)
+    pictures, groups = sum(rare.values()), len(rare)
+    out = 0.0
+    for name, share in wanted:
+        here = [count for group, count in rare.items() if plan[group] == name]
+        out += abs(sum(here) / pictures - share / whole) + abs(len(here) / groups - share / whole)
+    return out
 
 
 def _missing(plan: Mapping[str, str], shows: Shows, everything: AbstractSet[tuple[str, str]]) -> int:
