@@ -132,7 +132,7 @@ class Crops:
             point = points[int(draw[3] * len(points))]
             corner = point - draw[:2] * crop
         inside: NDArray[np.float64] = np.where(free > 0, np.clip(corner, 0, np.maximum(free, 0)), free * draw[:2])
-        return inside
+        return np.round(inside)  # whole pixels: a crop that is not turned is not blurred
 
     def watched(self, device: torch.device) -> Iterator[Watched]:
         """The watched pictures as plain tiles."""
