@@ -57,7 +57,7 @@ const char *tt_status_name(tt_status status);
 
 /* ---- What a net is: generated, constant; read what you like, write nothing ---- */
 
-typedef enum { TT_I8, TT_I16, TT_F32 } tt_type;
+typedef enum { TT_U8, TT_I8, TT_I16, TT_F32 } tt_type;
 typedef enum { TT_RAW, TT_STATES, TT_CLASSES, TT_MASK, TT_LOCATE } tt_kind; /* what it tells */
 typedef enum { TT_STRETCH, TT_LETTERBOX } tt_fit;                            /* how a picture is made to fit the input */
 
@@ -79,9 +79,9 @@ struct tt_layer {
     uint16_t a, b, out; /* tensors */
     uint8_t kernel_h, kernel_w, stride_h, stride_w, pad_top, pad_left;
     uint16_t count;   /* what is counted depends on the operator */
+    uint16_t at;      /* the first channel of `out` that is written */
     uint32_t weights; /* index into weights or, in a float net, floats */
     uint32_t scales;  /* index into scales */
-    uint32_t scratch; /* bytes into the arena */
 };
 
 /* One of the names a net tells: off at or below `low`, on at or above `high`, between them unsure. */
@@ -95,10 +95,12 @@ typedef struct {
     uint16_t tensor;
 } tt_output;
 
-/* A picture that tt_pattern draws from `seed`, and the CRC-32 of every output after it. */
+/* A picture that tt_pattern draws from `seed`, and what comes out: the CRC-32 of every byte of every output or, of a float
+ * net, whose last bits differ between machines, the first output's mean and largest size. */
 typedef struct {
     uint32_t seed;
     uint32_t crc;
+    float mean, largest;
 } tt_golden;
 
 typedef struct {
@@ -124,6 +126,13 @@ typedef struct {
 
     uint32_t arena_bytes;      /* with the whole picture in it */
     uint32_t rows_arena_bytes; /* fed row by row */
+    uint32_t scratch_bytes;    /* of the arena's beginning; the tensors lie behind */
+
+    /* Fed by rows, the first layer is computed as they come, by first_row, and only the last ring_rows rows are kept,
+     * at ring_offset. ring_rows 0: not with this net, the whole picture is kept. */
+    void (*first_row)(const tt_session *session, const tt_layer *layer, uint32_t y);
+    uint32_t ring_offset;
+    uint16_t ring_rows;
     uint32_t macs;             /* multiplications of one inference */
 } tt_net;
 
