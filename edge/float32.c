@@ -205,6 +205,20 @@ void tt_nearest_f32(const tt_session *session, const tt_layer *layer) {
     }
 }
 
+void tt_shuffle_f32(const tt_session *session, const tt_layer *layer) {
+    const tt_tensor *in = tensor_of(session, layer->a), *out = tensor_of(session, layer->out);
+    const float *from = (const float *)data_of(session, layer->a);
+    float *to = (float *)data_of(session, layer->out);
+    uint32_t block = layer->count;
+    for (uint32_t y = 0; y < out->height; y++) {
+        for (uint32_t x = 0; x < out->width; x++, to += out->channels) {
+            const float *p = from + ((size_t)(y / block) * in->width + x / block) * in->channels;
+            p += y % block * block + x % block;
+            for (uint32_t c = 0; c < out->channels; c++) to[c] = p[(size_t)c * block * block];
+        }
+    }
+}
+
 void tt_bilinear_f32(const tt_session *session, const tt_layer *layer) {
     const tt_tensor *in = tensor_of(session, layer->a), *out = tensor_of(session, layer->out);
     const float *from = (const float *)data_of(session, layer->a);

@@ -50,7 +50,10 @@ void tt_place(const tt_session *session, const tt_layer *layer);
  * column. */
 void tt_nearest(const tt_session *session, const tt_layer *layer);
 
-/* Linear between four. scales: for each row, then each column: lower index, upper index, weight of the upper in 1/256. */
+/* Depth to space: channel (c * count + y) * count + x becomes channel c of pixel y, x of a block. */
+void tt_shuffle(const tt_session *session, const tt_layer *layer);
+
+/* Linear between four, to the channels of `out` from `at`. scales: for each row, then each column: lower index, upper index, weight of the upper in 1/256. */
 void tt_bilinear(const tt_session *session, const tt_layer *layer);
 
 /* out = table[a + 128]. weights: 256 entries. */
@@ -83,6 +86,7 @@ void tt_add_f32(const tt_session *session, const tt_layer *layer); /* scales: sm
 void tt_mul_f32(const tt_session *session, const tt_layer *layer);
 void tt_place_f32(const tt_session *session, const tt_layer *layer);
 void tt_nearest_f32(const tt_session *session, const tt_layer *layer);  /* scales as tt_nearest */
+void tt_shuffle_f32(const tt_session *session, const tt_layer *layer);
 void tt_bilinear_f32(const tt_session *session, const tt_layer *layer); /* scales: lower, upper; weights: of the upper */
 /* count: 0 clamp between the two floats at `weights`, 1 sigmoid, 2 x * sigmoid(x), 3 tanh, 4 x below 0 times the float at
  * `weights`, 5 clamp(x * first + second, 0, 1), 6 x times that. */

@@ -9,6 +9,7 @@
     ├── PageError          page          a web page that cannot be driven or captured
     ├── TrainError         train         a training run that cannot start or go on
     ├── BundleError        bundle        a damaged, foreign or unfit bundle
+    ├── ExportError        export        a net that a runtime cannot take
     ├── ParityError        parity        two runtimes that do not agree on the golden set
     ├── ServeError         serve         a server or client that cannot start or connect
     ├── RequestError       request       a request or message the server does not understand
@@ -118,6 +119,12 @@ class BundleError(TelltaleError):
     """A bundle that is damaged, of another format, or does not fit its use."""
 
     code = "bundle"
+
+
+class ExportError(TelltaleError):
+    """A net that a runtime cannot take, or a runtime that cannot be built."""
+
+    code = "export"
 
 
 class ParityError(TelltaleError):
