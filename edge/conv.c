@@ -4,47 +4,58 @@
 #include "kernels.h"
 #include "tile.h"
 
-/* The inputs of one row of outputs. */
+/* How the rows under the window lie: the last kernel_h of them, padded left and right, in a ring at the arena's start. A
+ * result may therefore be written over the input it comes from. Row y of the padded input lies in slot y % kernel_h. */
 typedef struct {
-    const uint8_t *rows[TT_KERNEL_MAX]; /* NULL: padding */
-    const int8_t *padding;              /* one whole patch of it */
-    int32_t width, left;                /* of the input; columns of padding */
-    uint32_t channels, run, kernel_h, kernel_w, stride;
-    uint8_t whole; /* no row is padding */
-} window;
+    int8_t *ring;
+    uint32_t slot_bytes, row_bytes, left_bytes; /* padded row, row, padding left of it */
+    uint8_t flip;                               /* the picture's bytes become int8 by xor */
+    const int8_t *padding;                      /* one number a channel; NULL: `zero` for all */
+    int8_t zero;
+    uint32_t channels;
+} rows_kept;
 
-/* `run` bytes in steps of 16: up to 15 bytes behind them are written too. */
-TT_INLINE void copy_run(int8_t *to, const uint8_t *from, uint32_t run, uint8_t flip) {
-    for (uint32_t i = 0; i < run; i += 16) copy16(to + i, from + i, flip);
+static rows_kept rows_of(const tt_session *session, const tt_layer *layer) {
+    const tt_tensor *in = tensor_of(session, layer->a), *out = tensor_of(session, layer->out);
+    uint32_t width = (uint32_t)(out->width - 1) * layer->stride_w + layer->kernel_w; /* what the windows reach over */
+    uint32_t given = (uint32_t)in->width + layer->pad_left;
+    rows_kept r;
+    r.ring = (int8_t *)session->arena;
+    r.channels = in->channels;
+    r.row_bytes = (uint32_t)in->width * in->channels;
+    r.left_bytes = (uint32_t)layer->pad_left * in->channels;
+    r.slot_bytes = (width > given ? width : given) * in->channels;
+    r.flip = in->type == TT_U8 ? 0x80 : 0;
+    r.padding = r.flip ? (const int8_t *)(session->net->scales + layer->scales) : NULL;
+    r.zero = (int8_t)in->zero;
+    return r;
 }
 
-/* A patch that hangs over the edge. */
-static void gather_edge(const window *w, int32_t left, int8_t *patch, uint8_t flip) {
-    int32_t from = left < 0 ? -left : 0, to = w->width - left;
-    if (to > (int32_t)w->kernel_w) to = (int32_t)w->kernel_w;
-    memcpy(patch, w->padding, w->run * w->kernel_h);
-    for (uint32_t k = 0; k < w->kernel_h; k++) {
-        if (!w->rows[k]) continue;
-        for (uint32_t i = (uint32_t)from * w->channels; (int32_t)i < to * (int32_t)w->channels; i++)
-            patch[k * w->run + i] = (int8_t)(w->rows[k][left * (int32_t)w->channels + (int32_t)i] ^ flip);
-    }
-}
-
-/* Everything under the window of output column `x`, row after row. */
-TT_INLINE void gather(const window *w, uint32_t x, int8_t *patch, uint8_t flip) {
-    int32_t left = (int32_t)(x * w->stride) - w->left;
-    if (!w->whole || left < 0 || left + (int32_t)w->kernel_w > w->width) {
-        gather_edge(w, left, patch, flip);
+static void fill_padding(const rows_kept *r, int8_t *to, uint32_t bytes) {
+    if (!r->padding) {
+        memset(to, r->zero, bytes);
         return;
     }
-    uint32_t offset = (uint32_t)left * w->channels;
-    for (uint32_t k = 0; k < w->kernel_h; k++) copy_run(patch + k * w->run, w->rows[k] + offset, w->run, flip);
+    memcpy(to, r->padding, r->channels);
+    for (uint32_t done = r->channels; done < bytes; done *= 2) /* each time twice as much */
+        memcpy(to + done, to, done < bytes - done ? done : bytes - done);
 }
 
-/* All output channels of two pixels; `second` 0 where there is only one. */
-TT_INLINE void tell_pair(const tt_layer *layer, const int8_t *weights, const int32_t *scales, const int8_t *patch0,
-                         const int8_t *patch1, int8_t *out0, int8_t *out1, uint32_t channels, int32_t zero) {
-    uint32_t steps = layer->count, groups = channels / 4, rest = channels % 4;
+void tt_conv_take(const tt_session *session, const tt_layer *layer, int32_t y, const uint8_t *row) {
+    rows_kept r = rows_of(session, layer);
+    uint32_t padded = (uint32_t)(y + layer->pad_top);
+    int8_t *slot = r.ring + padded % layer->kernel_h * r.slot_bytes;
+    if (padded == 0) fill_padding(&r, r.ring, layer->kernel_h * r.slot_bytes);
+    if (row)
+        copy_row(slot + r.left_bytes, row, r.row_bytes, r.flip);
+    else if (y > 0)
+        fill_padding(&r, slot, r.slot_bytes);
+}
+
+/* All output channels of two pixels. */
+TT_INLINE void tell_pair(const int8_t *weights, const int32_t *scales, const int8_t *patch0, const int8_t *patch1,
+                         int8_t *out0, int8_t *out1, uint32_t steps, uint32_t channels, int32_t zero) {
+    uint32_t groups = channels / 4, rest = channels % 4;
     if (groups) tile_pair(weights, scales, patch0, patch1, out0, out1, steps, groups, zero);
     if (!rest) return;
     int8_t last[8];
@@ -54,74 +65,97 @@ TT_INLINE void tell_pair(const tt_layer *layer, const int8_t *weights, const int
     for (uint32_t c = 0; c < rest; c++) out1[4 * groups + c] = last[4 + c];
 }
 
-static void tell_single(const tt_layer *layer, const int8_t *weights, const int32_t *scales, const int8_t *patch,
-                        int8_t *out, uint32_t channels, int32_t zero) {
-    for (uint32_t c = 0; c < channels; c += 4, weights += 64 * (size_t)layer->count, scales += 12) {
+static void tell_single(const int8_t *weights, const int32_t *scales, const int8_t *patch, int8_t *out, uint32_t steps,
+                        uint32_t channels, int32_t zero) {
+    for (uint32_t c = 0; c < channels; c += 4, weights += 64 * (size_t)steps, scales += 12) {
         int32_t sums[4];
         int8_t four[4];
-        dot4(weights, patch, layer->count, sums);
+        dot4(weights, patch, steps, sums);
         finish4(sums, scales, zero, four);
         for (uint32_t i = 0; i < 4 && c + i < channels; i++) out[c + i] = four[i];
     }
 }
 
-TT_INLINE void conv_row(const tt_session *session, const tt_layer *layer, uint32_t y, uint8_t flip) {
+/* A row of a 1x1 convolution to one channel, the last layer of many a net: pixels take the place of channels. */
+static uint32_t tell_one_channel(const int8_t *weights, const int32_t *scales, const int8_t *from, uint32_t apart,
+                                 uint32_t steps, uint32_t width, int32_t zero, int8_t *to) {
+    int32_t all[12], sums[4];
+    for (int i = 0; i < 12; i++) all[i] = scales[i / 4 * 4]; /* the first channel's bias, multiplier, shift */
+    uint32_t x = 0;
+    for (; x + 4 <= width; x += 4) {
+        four_pixels(weights, from + x * apart, apart, steps, sums);
+        finish4(sums, all, zero, to + x);
+    }
+    return x;
+}
+
+/* Row `y` of the result from the rows under its windows. */
+static void tell_row(const tt_session *session, const tt_layer *layer, uint32_t y, const int8_t *const *rows,
+                     int8_t *patches) {
     const tt_tensor *in = tensor_of(session, layer->a), *out = tensor_of(session, layer->out);
     const int8_t *weights = session->net->weights + layer->weights;
-    const int32_t *scales = session->net->scales + layer->scales + (flip ? 1 : 0);
-    uint32_t room = 16u * layer->count + 16, step = out->channels;
-    int8_t *patch0 = (int8_t *)session->arena, *patch1 = patch0 + room, *padding = patch1 + room;
-    int8_t *to = (int8_t *)data_of(session, layer->out) + (size_t)y * out->width * step;
-    window w;
-    w.padding = padding;
-    w.width = in->width, w.left = layer->pad_left, w.channels = in->channels;
-    w.kernel_h = layer->kernel_h, w.kernel_w = layer->kernel_w, w.stride = layer->stride_w;
-    w.run = w.kernel_w * w.channels, w.whole = 1;
-    for (uint32_t k = 0; k < w.kernel_h; k++) {
-        w.rows[k] = (const uint8_t *)row_of(session, layer->a, (int32_t)(y * layer->stride_h + k) - layer->pad_top, 1);
-        if (!w.rows[k]) w.whole = 0;
+    const int32_t *scales = session->net->scales + layer->scales + (in->type == TT_U8 ? 1 : 0);
+    uint32_t steps = layer->count, channels = out->channels, width = out->width, height = layer->kernel_h;
+    uint32_t apart = (uint32_t)layer->stride_w * in->channels, run = (uint32_t)layer->kernel_w * in->channels;
+    int32_t zero = out->zero;
+    int8_t *to = (int8_t *)data_of(session, layer->out) + (size_t)y * width * channels;
+    int8_t *patch0 = patches, *patch1 = patches + 16 * steps + 32;
+    uint32_t x = 0, offset = 0;
+    if (channels == 1 && height == 1) {
+        x = tell_one_channel(weights, scales, rows[0], apart, steps, width, zero, to);
+        to += x, offset += x * apart;
     }
-    if (y == 0) {
-        for (uint32_t i = 0; i < w.run * w.kernel_h; i++)
-            padding[i] = flip ? ((const int8_t *)(scales - 1))[i % w.channels] : (int8_t)in->zero;
-    }
-    int direct = !flip && w.kernel_h == 1 && w.kernel_w == 1; /* the pixels themselves are the patches */
-    uint32_t x = 0;
-    for (; x + 1 < out->width; x += 2, to += 2 * step) {
+    for (; x + 1 < width; x += 2, to += 2 * channels, offset += 2 * apart) {
         const int8_t *p0 = patch0, *p1 = patch1;
-        if (direct) {
-            p0 = (const int8_t *)w.rows[0] + x * w.stride * w.channels;
-            p1 = p0 + w.stride * w.channels;
-        } else {
-            gather(&w, x, patch0, flip);
-            gather(&w, x + 1, patch1, flip);
-        }
-        tell_pair(layer, weights, scales, p0, p1, to, to + step, step, out->zero);
+        if (height == 1)
+            p0 = rows[0] + offset, p1 = p0 + apart; /* they are patches already */
+        else
+            gather_pair(rows, height, offset, apart, run, patch0, patch1);
+        tell_pair(weights, scales, p0, p1, to, to + channels, steps, channels, zero);
     }
-    if (x < out->width) {
-        if (!direct) gather(&w, x, patch0, flip);
-        const int8_t *p = direct ? (const int8_t *)w.rows[0] + x * w.stride * w.channels : patch0;
-        tell_single(layer, weights, scales, p, to, step, out->zero);
+    if (x < width) {
+        for (uint32_t k = 0; k < height; k++) memcpy(patch0 + k * run, rows[k] + offset, run);
+        tell_single(weights, scales, patch0, to, steps, channels, zero);
     }
 }
 
-static void conv_row_of_bytes(const tt_session *session, const tt_layer *layer, uint32_t y) {
-    conv_row(session, layer, y, 0x80);
+void tt_conv_tell(const tt_session *session, const tt_layer *layer, uint32_t y) {
+    rows_kept r = rows_of(session, layer);
+    const int8_t *rows[TT_KERNEL_MAX];
+    uint32_t slot = y * layer->stride_h % layer->kernel_h, height = layer->kernel_h;
+    for (uint32_t k = 0; k < height; k++) {
+        rows[k] = r.ring + slot * r.slot_bytes;
+        slot = slot + 1 == height ? 0 : slot + 1;
+    }
+    tell_row(session, layer, y, rows, r.ring + ((height * r.slot_bytes + 32 + 7) & ~7u));
 }
 
-static void conv_row_of_int8(const tt_session *session, const tt_layer *layer, uint32_t y) {
-    conv_row(session, layer, y, 0);
-}
-
-void tt_conv_row(const tt_session *session, const tt_layer *layer, uint32_t y) {
-    if (tensor_of(session, layer->a)->type == TT_U8)
-        conv_row_of_bytes(session, layer, y);
-    else
-        conv_row_of_int8(session, layer, y);
+/* 1x1 without padding: the input's own rows. */
+static void conv_direct(const tt_session *session, const tt_layer *layer) {
+    const tt_tensor *in = tensor_of(session, layer->a), *out = tensor_of(session, layer->out);
+    const int8_t *row = (const int8_t *)data_of(session, layer->a);
+    size_t step = (size_t)layer->stride_h * in->width * in->channels;
+    for (uint32_t y = 0; y < out->height; y++, row += step)
+        tell_row(session, layer, y, &row, (int8_t *)session->arena);
 }
 
 void tt_conv(const tt_session *session, const tt_layer *layer) {
-    for (uint32_t y = 0; y < tensor_of(session, layer->out)->height; y++) tt_conv_row(session, layer, y);
+    const tt_tensor *in = tensor_of(session, layer->a), *out = tensor_of(session, layer->out);
+    int one = layer->kernel_h == 1 && layer->kernel_w == 1 && layer->pad_top == 0 && layer->pad_left == 0;
+    if (one && in->type == TT_I8) {
+        conv_direct(session, layer);
+        return;
+    }
+    const uint8_t *from = (const uint8_t *)data_of(session, layer->a);
+    size_t row_bytes = (size_t)in->width * in->channels;
+    int32_t next = -(int32_t)layer->pad_top; /* the next row to take */
+    for (uint32_t y = 0; y < out->height; y++) {
+        int32_t first = (int32_t)(y * layer->stride_h) - layer->pad_top;
+        if (y > 0 && first > next) next = first; /* a stride larger than the kernel */
+        for (; next < first + layer->kernel_h; next++)
+            tt_conv_take(session, layer, next, next >= 0 && next < in->height ? from + (size_t)next * row_bytes : NULL);
+        tt_conv_tell(session, layer, y);
+    }
 }
 
 void tt_depthwise(const tt_session *session, const tt_layer *layer) {

@@ -38,29 +38,6 @@ TT_INLINE float clampf(float x, const float *range) { return x < range[0] ? rang
 
 TT_INLINE const float *floats_of(const tt_session *session, uint32_t index) { return session->net->floats + index; }
 
-/* Everything under a window, row after row, 0 where it is padding. */
-static void gather(const tt_session *session, const tt_layer *layer, uint32_t y, uint32_t x, const float *ingest,
-                   float *patch) {
-    const tt_tensor *in = tensor_of(session, layer->a);
-    int32_t left = (int32_t)(x * layer->stride_w) - layer->pad_left;
-    uint32_t channels = in->channels;
-    for (int32_t k = 0; k < layer->kernel_h; k++) {
-        int32_t row = (int32_t)(y * layer->stride_h) - layer->pad_top + k;
-        const void *from = row_of(session, layer->a, row, ingest ? 1 : 4);
-        for (int32_t j = 0; j < layer->kernel_w; j++, patch += channels) {
-            int32_t column = left + j;
-            if (!from || column < 0 || column >= in->width) {
-                memset(patch, 0, channels * sizeof *patch);
-            } else if (!ingest) {
-                memcpy(patch, (const float *)from + (size_t)column * channels, channels * sizeof *patch);
-            } else {
-                const uint8_t *bytes = (const uint8_t *)from + (size_t)column * channels;
-                for (uint32_t c = 0; c < channels; c++) patch[c] = ingest[2 * c] * (float)bytes[c] + ingest[2 * c + 1];
-            }
-        }
-    }
-}
-
 /* All output channels of one patch. */
 TT_INLINE void tell(const float *weights, const float *patch, uint32_t products, uint32_t channels, const float *range,
                     float *out) {
@@ -74,21 +51,63 @@ TT_INLINE void tell(const float *weights, const float *patch, uint32_t products,
     }
 }
 
-void tt_conv_f32_row(const tt_session *session, const tt_layer *layer, uint32_t y) {
+/* Floats of a row with its padding. */
+static uint32_t slot_floats(const tt_session *session, const tt_layer *layer) {
+    const tt_tensor *in = tensor_of(session, layer->a), *out = tensor_of(session, layer->out);
+    uint32_t width = (uint32_t)(out->width - 1) * layer->stride_w + layer->kernel_w; /* what the windows reach over */
+    uint32_t given = (uint32_t)in->width + layer->pad_left;
+    return (width > given ? width : given) * in->channels;
+}
+
+void tt_conv_f32_take(const tt_session *session, const tt_layer *layer, int32_t y, const uint8_t *row) {
+    const tt_tensor *in = tensor_of(session, layer->a);
+    uint32_t slot = slot_floats(session, layer), padded = (uint32_t)(y + layer->pad_top);
+    uint32_t count = (uint32_t)in->width * in->channels;
+    float *ring = (float *)(void *)session->arena, *to = ring + padded % layer->kernel_h * slot;
+    if (padded == 0) memset(ring, 0, layer->kernel_h * slot * sizeof *ring);
+    if (!row) {
+        memset(to, 0, slot * sizeof *to);
+        return;
+    }
+    to += (uint32_t)layer->pad_left * in->channels;
+    if (in->type != TT_U8) {
+        memcpy(to, row, count * sizeof *to);
+        return;
+    }
+    const float *ingest = floats_of(session, layer->weights);
+    for (uint32_t i = 0; i < count; i += in->channels)
+        for (uint32_t c = 0; c < in->channels; c++) to[i + c] = ingest[2 * c] * (float)row[i + c] + ingest[2 * c + 1];
+}
+
+void tt_conv_f32_tell(const tt_session *session, const tt_layer *layer, uint32_t y) {
     const tt_tensor *in = tensor_of(session, layer->a), *out = tensor_of(session, layer->out);
     const float *weights = floats_of(session, layer->weights), *range = floats_of(session, layer->scales);
-    const float *ingest = in->type == TT_U8 ? weights : NULL;
-    float *patch = (float *)(void *)session->arena;
+    uint32_t slot = slot_floats(session, layer), run = (uint32_t)layer->kernel_w * in->channels;
+    const float *ring = (const float *)(const void *)session->arena;
+    float *patch = (float *)(void *)session->arena + layer->kernel_h * slot;
     float *to = (float *)data_of(session, layer->out) + (size_t)y * out->width * out->channels;
-    if (ingest) weights += 2 * (size_t)in->channels;
+    if (in->type == TT_U8) weights += 2 * (size_t)in->channels;
     for (uint32_t x = 0; x < out->width; x++, to += out->channels) {
-        gather(session, layer, y, x, ingest, patch);
+        for (uint32_t k = 0; k < layer->kernel_h; k++) {
+            const float *row = ring + (y * layer->stride_h + k) % layer->kernel_h * slot;
+            memcpy(patch + k * run, row + x * layer->stride_w * in->channels, run * sizeof *patch);
+        }
         tell(weights, patch, layer->count, out->channels, range, to);
     }
 }
 
 void tt_conv_f32(const tt_session *session, const tt_layer *layer) {
-    for (uint32_t y = 0; y < tensor_of(session, layer->out)->height; y++) tt_conv_f32_row(session, layer, y);
+    const tt_tensor *in = tensor_of(session, layer->a), *out = tensor_of(session, layer->out);
+    const uint8_t *from = (const uint8_t *)data_of(session, layer->a);
+    size_t row_bytes = (size_t)in->width * in->channels * (in->type == TT_U8 ? 1 : 4);
+    int32_t next = -(int32_t)layer->pad_top; /* the next row to take */
+    for (uint32_t y = 0; y < out->height; y++) {
+        int32_t first = (int32_t)(y * layer->stride_h) - layer->pad_top;
+        if (y > 0 && first > next) next = first; /* a stride larger than the kernel */
+        for (; next < first + layer->kernel_h; next++)
+            tt_conv_f32_take(session, layer, next, next >= 0 && next < in->height ? from + (size_t)next * row_bytes : NULL);
+        tt_conv_f32_tell(session, layer, y);
+    }
 }
 
 void tt_dense_f32(const tt_session *session, const tt_layer *layer) {

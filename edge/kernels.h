@@ -16,9 +16,14 @@ enum { TT_KERNEL_MAX = 16 }; /* rows of a window, except of tt_global_average */
 /* Convolution. kernel, stride, pad; count: steps of 16 products an output number takes; weights: for each 4 output
  * channels, for each step, 16 products of the first channel, 16 of the second, ...; scales: for each 4 output channels
  * 4 biases, 4 multipliers, 4 shifts (0 or less: to the right). Where `a` is the picture, one word before that holds what
- * its padding is, a byte a channel. Scratch: 3 * (16 * count + 16) bytes. */
+ * its padding is, a byte a channel. Scratch, except with a kernel of 1x1: the last kernel_h rows with their padding, 32
+ * bytes, to a multiple of 8, and 2 * (16 * count + 32) bytes.
+ *
+ * tt_conv_take keeps row `y` of the input, NULL where it is padding (from -pad_top), tt_conv_tell computes row `y` of the
+ * result; tt_conv does all of both. */
 void tt_conv(const tt_session *session, const tt_layer *layer);
-void tt_conv_row(const tt_session *session, const tt_layer *layer, uint32_t y);
+void tt_conv_take(const tt_session *session, const tt_layer *layer, int32_t y, const uint8_t *row);
+void tt_conv_tell(const tt_session *session, const tt_layer *layer, uint32_t y);
 
 /* Convolution of each channel by itself. kernel, stride, pad; weights: for each 8 channels, for each tap (an even number,
  * the last one zero where the kernel's is odd), 8 channels; scales: for each 8 channels 8 biases, 8 multipliers, 8 shifts. */
@@ -73,9 +78,11 @@ void tt_softmax(const tt_session *session, const tt_layer *layer);
 
 /* kernel, stride, pad; count: products an output number takes; weights: for each 4 output channels 4 biases, then for
  * each product 4 channels; scales: smallest and largest result (index into floats). Where `a` is the picture, a factor and
- * a constant for each channel before the first bias: padding is 0 after them. Scratch: 4 * count bytes. */
+ * a constant for each channel before the first bias: padding is 0 after them. Scratch: the last
+ * kernel_h rows with their padding, as floats, and 4 * count bytes. */
 void tt_conv_f32(const tt_session *session, const tt_layer *layer);
-void tt_conv_f32_row(const tt_session *session, const tt_layer *layer, uint32_t y);
+void tt_conv_f32_take(const tt_session *session, const tt_layer *layer, int32_t y, const uint8_t *row);
+void tt_conv_f32_tell(const tt_session *session, const tt_layer *layer, uint32_t y);
 /* weights: for each channel its bias, then its taps; scales: smallest and largest result (index into floats). */
 void tt_depthwise_f32(const tt_session *session, const tt_layer *layer);
 void tt_dense_f32(const tt_session *session, const tt_layer *layer); /* as tt_conv_f32 */

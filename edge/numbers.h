@@ -40,14 +40,4 @@ TT_INLINE void *data_of(const tt_session *session, uint32_t index) {
 /* Numbers in a tensor. */
 TT_INLINE uint32_t count_of(const tt_tensor *t) { return (uint32_t)t->height * t->width * t->channels; }
 
-/* Row `y` of tensor `a`, or NULL where it is padding. */
-TT_INLINE const void *row_of(const tt_session *session, uint32_t index, int32_t y, uint32_t bytes_each) {
-    const tt_tensor *t = tensor_of(session, index);
-    if (y < 0 || y >= t->height) return NULL;
-    uint32_t row_bytes = (uint32_t)t->width * t->channels * bytes_each;
-    if (index == 0 && session->by_rows && session->net->ring_rows)
-        return session->arena + session->net->ring_offset + (uint32_t)y % session->net->ring_rows * row_bytes;
-    return session->arena + t->offset + (uint32_t)y * row_bytes;
-}
-
 #endif

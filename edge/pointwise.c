@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "kernels.h"
-#include "numbers.h"
+#include "tile.h"
 
 void tt_add(const tt_session *session, const tt_layer *layer) {
     const int8_t *a = (const int8_t *)data_of(session, layer->a), *b = (const int8_t *)data_of(session, layer->b);
@@ -31,7 +31,8 @@ void tt_place(const tt_session *session, const tt_layer *layer) {
     const int8_t *from = (const int8_t *)data_of(session, layer->a);
     int8_t *to = (int8_t *)data_of(session, layer->out) + layer->at;
     uint32_t pixels = (uint32_t)in->height * in->width;
-    for (uint32_t p = 0; p < pixels; p++, from += in->channels, to += out->channels) memcpy(to, from, in->channels);
+    for (uint32_t p = 0; p < pixels; p++, from += in->channels, to += out->channels)
+        copy_channels(to, from, in->channels);
 }
 
 void tt_nearest(const tt_session *session, const tt_layer *layer) {
@@ -42,7 +43,7 @@ void tt_nearest(const tt_session *session, const tt_layer *layer) {
     for (uint32_t y = 0; y < out->height; y++) {
         const int8_t *row = from + (size_t)rows[y] * in->width * in->channels;
         for (uint32_t x = 0; x < out->width; x++, to += out->channels)
-            memcpy(to, row + (size_t)columns[x] * in->channels, in->channels);
+            copy_channels(to, row + (size_t)columns[x] * in->channels, in->channels);
     }
 }
 

@@ -78,10 +78,9 @@ static int makes_sense(const tt_net *net) {
         if (net->outputs[i].tensor >= net->tensor_count) return 0;
     const tt_tensor *in = &net->tensors[0];
     if (in->type != TT_U8 || in->height != net->height || in->width != net->width) return 0;
-    uint32_t ring = (uint32_t)net->ring_rows * net->width * net->channels;
-    if (net->ring_rows && (net->layer_count == 0 || !net->first_row || net->ring_rows < net->layers[0].kernel_h)) return 0;
+    if (net->take && (net->layer_count == 0 || !net->tell || net->scratch_bytes < (uint32_t)net->width * net->channels))
+        return 0;
     if ((uintptr_t)net->weights % 8 != 0) return 0; /* read by whole registers */
-    if (ring > net->rows_arena_bytes || net->ring_offset > net->rows_arena_bytes - ring) return 0;
     return in->channels == net->channels;
 }
 
@@ -119,7 +118,7 @@ static void run_from(tt_session *session, uint32_t first) {
 }
 
 /* Whether the whole picture must lie in the arena before the first layer can begin. */
-static int keeps_picture(const tt_session *session) { return !session->by_rows || !session->net->ring_rows; }
+static int keeps_picture(const tt_session *session) { return !session->by_rows || !session->net->take; }
 
 uint8_t *tt_input(tt_session *session) {
     if (!session || !session->net || session->by_rows) return NULL;
@@ -140,17 +139,26 @@ void tt_restart(tt_session *session) {
     session->ready = 0;
 }
 
-/* Compute every row of the first layer for which enough rows are there. */
-static void advance_first_layer(tt_session *session) {
+/* Row `y` for the first layer, and whatever can be told then. NULL: padding. */
+static void take_row(tt_session *session, int32_t y, const uint8_t *row) {
     const tt_layer *first = &session->net->layers[0];
     uint32_t out_rows = session->net->tensors[first->out].height;
+    session->net->take(session, first, y, row);
     while (session->rows_done < out_rows) {
-        uint32_t needed = session->rows_done * first->stride_h + first->kernel_h; /* counted from the padding's top */
-        needed = needed > first->pad_top ? needed - first->pad_top : 0;
-        if (needed > session->net->height) needed = session->net->height;
-        if (session->rows_in < needed) return;
-        session->net->first_row(session, first, session->rows_done++);
+        int32_t last = (int32_t)(session->rows_done * first->stride_h + first->kernel_h) - first->pad_top - 1;
+        if (last > y) return;
+        session->net->tell(session, first, session->rows_done++);
     }
+}
+
+static void feed_first_layer(tt_session *session, const uint8_t *row) {
+    const tt_layer *first = &session->net->layers[0];
+    int32_t y = (int32_t)session->rows_in++, height = session->net->height;
+    if (y == 0)
+        for (int32_t above = -(int32_t)first->pad_top; above < 0; above++) take_row(session, above, NULL);
+    take_row(session, y, row);
+    if (y + 1 == height)
+        for (; session->rows_done < session->net->tensors[first->out].height; height++) take_row(session, height, NULL);
 }
 
 /* The selftest draws its rows where they belong. */
@@ -170,9 +178,7 @@ tt_status tt_feed(tt_session *session, const uint8_t *row) {
         if (session->rows_in == net->height) run_from(session, 0);
         return TT_OK;
     }
-    keep_row(session->arena + net->ring_offset + y % net->ring_rows * row_bytes, row, row_bytes);
-    session->rows_in++;
-    advance_first_layer(session);
+    feed_first_layer(session, row);
     if (session->rows_in == net->height) run_from(session, 1);
     return TT_OK;
 }
@@ -262,9 +268,9 @@ tt_status telltale_selftest(const tt_net *net, void *arena, size_t bytes) {
     if (status != TT_OK) return status;
     for (uint32_t i = 0; i < net->golden_count; i++) {
         for (uint32_t y = 0; y < net->height; y++) {
-            uint8_t *row = keeps_picture(&session)
-                               ? session.arena + net->tensors[0].offset + y * net->width * net->channels
-                               : session.arena + net->ring_offset + y % net->ring_rows * net->width * net->channels;
+            uint32_t row_bytes = (uint32_t)net->width * net->channels;
+            uint8_t *row = session.arena; /* fed by rows, the scratch ends with room for one */
+            row += keeps_picture(&session) ? net->tensors[0].offset + y * row_bytes : net->scratch_bytes - row_bytes;
             tt_pattern(net->golden[i].seed, y, net->width, net->channels, row);
             status = tt_feed(&session, row); /* which finds the row already where it would copy it */
             if (status != TT_OK) return status;

@@ -126,14 +126,13 @@ typedef struct {
 
     uint32_t arena_bytes;      /* with the whole picture in it */
     uint32_t rows_arena_bytes; /* fed row by row */
+    uint32_t macs;             /* multiplications of one inference */
     uint32_t scratch_bytes;    /* of the arena's beginning; the tensors lie behind */
 
-    /* Fed by rows, the first layer is computed as they come, by first_row, and only the last ring_rows rows are kept,
-     * at ring_offset. ring_rows 0: not with this net, the whole picture is kept. */
-    void (*first_row)(const tt_session *session, const tt_layer *layer, uint32_t y);
-    uint32_t ring_offset;
-    uint16_t ring_rows;
-    uint32_t macs;             /* multiplications of one inference */
+    /* Fed by rows, the first layer takes them as they come and tells its own rows as soon as it can. NULL: not with
+     * this net, the whole picture is kept. */
+    void (*take)(const tt_session *session, const tt_layer *layer, int32_t y, const uint8_t *row);
+    void (*tell)(const tt_session *session, const tt_layer *layer, uint32_t y);
 } tt_net;
 
 /* ---- Running it ---- */

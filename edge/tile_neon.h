@@ -9,13 +9,84 @@
 #include <arm_neon.h>
 #include <string.h>
 
-#include "numbers.h"
+#include "tile_scalar.h"
 
-TT_INLINE void copy16_neon(int8_t *to, const uint8_t *from, uint8_t flip) {
-    uint8x16_t x = vld1q_u8(from);
-    if (flip != 0) x = veorq_u8(x, vdupq_n_u8(flip));
-    vst1q_s8(to, vreinterpretq_s8_u8(x));
+#if defined(__arm__)
+/* For each of `count` rows 16 or 32 bytes of two windows. */
+#define TT_GATHER(FIRST, SECOND)                         \
+    "1:                                            \n\t" \
+    "ldr      %[from], [%[rows]], #4               \n\t" \
+    "subs     %[count], %[count], #1               \n\t" \
+    "add      %[from], %[from], %[offset]          \n\t" \
+    "vld1.8   " FIRST ", [%[from]], %[apart]       \n\t" \
+    "vld1.8   " SECOND ", [%[from]]                \n\t" \
+    "vst1.8   " FIRST ", [%[p0]], %[run]           \n\t" \
+    "vst1.8   " SECOND ", [%[p1]], %[run]          \n\t" \
+    "bne      1b                                   \n\t"
+#define TT_GATHER_OPERANDS                                                                                        \
+    : [rows] "+r"(rows), [count] "+r"(count), [p0] "+r"(patch0), [p1] "+r"(patch1), [from] "=&r"(from)            \
+    : [offset] "r"(offset), [apart] "r"(apart), [run] "r"(run)                                                    \
+    : "cc", "memory", "q0", "q1", "q2", "q3"
+
+TT_INLINE void gather_pair_neon(const int8_t *const *rows, uint32_t count, uint32_t offset, uint32_t apart, uint32_t run,
+                                int8_t *patch0, int8_t *patch1) {
+    const int8_t *from;
+    if (run <= 16) {
+        __asm__ volatile(TT_GATHER("{d0-d1}", "{d4-d5}") TT_GATHER_OPERANDS);
+        return;
+    }
+    if (run <= 32) {
+        __asm__ volatile(TT_GATHER("{d0-d3}", "{d4-d7}") TT_GATHER_OPERANDS);
+        return;
+    }
+    for (uint32_t k = 0; k < count; k++, patch0 += run, patch1 += run) {
+        const int8_t *second = rows[k] + offset + apart;
+        int8_t *to0 = patch0, *to1 = patch1;
+        uint32_t left = run;
+        from = rows[k] + offset;
+        __asm__ volatile(
+            "1:                                            \n\t"
+            "vld1.8   {d0-d3}, [%[from]]!                  \n\t"
+            "vld1.8   {d4-d7}, [%[second]]!                \n\t"
+            "subs     %[left], %[left], #32                \n\t"
+            "vst1.8   {d0-d3}, [%[to0]]!                   \n\t"
+            "vst1.8   {d4-d7}, [%[to1]]!                   \n\t"
+            "bgt      1b                                   \n\t"
+            : [from] "+r"(from), [second] "+r"(second), [to0] "+r"(to0), [to1] "+r"(to1), [left] "+r"(left)
+            :
+            : "cc", "memory", "q0", "q1", "q2", "q3");
+    }
 }
+
+/* `bytes` bytes and no more, each xor `flip`. */
+TT_INLINE void copy_row_neon(int8_t *to, const uint8_t *from, uint32_t bytes, uint8_t flip) {
+    if (flip == 0 || bytes < 32) {
+        copy_row_scalar(to, from, bytes, flip);
+        return;
+    }
+    const uint8_t *last = from + bytes - 32;
+    int8_t *last_to = to + bytes - 32;
+    int32_t left = (int32_t)bytes - 32; /* the last 32, which may overlap those before, come last */
+    __asm__ volatile(
+        "vdup.8   q4, %[flip]                          \n\t"
+        "1:                                            \n\t"
+        "cmp      %[left], #0                          \n\t"
+        "movle    %[from], %[last]                     \n\t"
+        "movle    %[to], %[last_to]                    \n\t"
+        "vld1.8   {d0-d3}, [%[from]]!                  \n\t"
+        "veor     q0, q0, q4                           \n\t"
+        "veor     q1, q1, q4                           \n\t"
+        "vst1.8   {d0-d3}, [%[to]]!                    \n\t"
+        "sub      %[left], %[left], #32                \n\t"
+        "bgt      1b                                   \n\t"
+        : [from] "+r"(from), [to] "+r"(to), [left] "+r"(left)
+        : [last] "r"(last), [last_to] "r"(last_to), [flip] "r"(flip)
+        : "cc", "memory", "q0", "q1", "q4");
+}
+#else
+#define gather_pair_neon gather_pair_scalar
+#define copy_row_neon copy_row_scalar
+#endif
 
 TT_INLINE void dot4_neon(const int8_t *weights, const int8_t *patch, uint32_t steps, int32_t *sums) {
     int32x4_t sum[4] = {vdupq_n_s32(0), vdupq_n_s32(0), vdupq_n_s32(0), vdupq_n_s32(0)};
@@ -31,6 +102,33 @@ TT_INLINE void dot4_neon(const int8_t *weights, const int8_t *patch, uint32_t st
     int32x2_t half[4];
     for (int c = 0; c < 4; c++) half[c] = vpadd_s32(vget_low_s32(sum[c]), vget_high_s32(sum[c]));
     vst1q_s32(sums, vcombine_s32(vpadd_s32(half[0], half[1]), vpadd_s32(half[2], half[3])));
+}
+
+TT_INLINE void four_pixels_neon(const int8_t *weights, const int8_t *pixels, uint32_t apart, uint32_t steps,
+                                int32_t *sums) {
+    int32x4_t sum[4] = {vdupq_n_s32(0), vdupq_n_s32(0), vdupq_n_s32(0), vdupq_n_s32(0)};
+    for (uint32_t step = 0; step < steps; step++, weights += 64, pixels += 16) {
+        int8x16_t w = vld1q_s8(weights);
+        for (uint32_t p = 0; p < 4; p++) {
+            int8x16_t x = vld1q_s8(pixels + p * apart);
+            int16x8_t product = vmull_s8(vget_low_s8(w), vget_low_s8(x));
+            product = vmlal_s8(product, vget_high_s8(w), vget_high_s8(x));
+            sum[p] = vpadalq_s16(sum[p], product);
+        }
+    }
+    int32x2_t half[4];
+    for (int p = 0; p < 4; p++) half[p] = vpadd_s32(vget_low_s32(sum[p]), vget_high_s32(sum[p]));
+    vst1q_s32(sums, vcombine_s32(vpadd_s32(half[0], half[1]), vpadd_s32(half[2], half[3])));
+}
+
+/* A call of memcpy costs more than most pixels have. */
+TT_INLINE void copy_channels_neon(int8_t *to, const int8_t *from, uint32_t channels) {
+    for (; channels >= 16; channels -= 16, to += 16, from += 16) vst1q_s8(to, vld1q_s8(from));
+    if (channels >= 8) {
+        vst1_s8(to, vld1_s8(from));
+        channels -= 8, to += 8, from += 8;
+    }
+    for (; channels > 0; channels--) *to++ = *from++;
 }
 
 TT_INLINE void finish4_neon(const int32_t *sums, const int32_t *scales, int32_t zero, int8_t *out) {

@@ -6,16 +6,24 @@
 
 #include "numbers.h"
 
-/* 16 bytes, each xor `flip`. */
-TT_INLINE void copy16_scalar(int8_t *to, const uint8_t *from, uint8_t flip) {
+/* `bytes` bytes and no more, each xor `flip`. */
+TT_INLINE void copy_row_scalar(int8_t *to, const uint8_t *from, uint32_t bytes, uint8_t flip) {
     if (flip == 0) {
-        memcpy(to, from, 16);
+        memcpy(to, from, bytes);
         return;
     }
-    uint32_t words[4];
-    memcpy(words, from, 16);
-    for (int i = 0; i < 4; i++) words[i] ^= flip * 0x01010101u;
-    memcpy(to, words, 16);
+    for (uint32_t i = 0; i < bytes; i++) to[i] = (int8_t)(from[i] ^ flip);
+}
+
+/* What lies under two neighbouring windows, `apart` bytes from each other, `run` bytes from each row. Up to 31 bytes
+ * behind are read and written too, by this or another version. */
+TT_INLINE void gather_pair_scalar(const int8_t *const *rows, uint32_t count, uint32_t offset, uint32_t apart,
+                                  uint32_t run, int8_t *patch0, int8_t *patch1) {
+    for (uint32_t k = 0; k < count; k++, patch0 += run, patch1 += run) {
+        const int8_t *from = rows[k] + offset;
+        for (uint32_t i = 0; i < run; i += 16) memcpy(patch0 + i, from + i, 16);
+        for (uint32_t i = 0; i < run; i += 16) memcpy(patch1 + i, from + apart + i, 16);
+    }
 }
 
 /* Four channels of one pixel: sums[c] = sum over t of weights[c][t] * patch[t]. */
@@ -32,6 +40,20 @@ TT_INLINE void dot4_scalar(const int8_t *weights, const int8_t *patch, uint32_t 
     }
     sums[0] = s0, sums[1] = s1, sums[2] = s2, sums[3] = s3;
 }
+
+/* One channel of four pixels that lie `apart` bytes from each other: of each group of weights the first. */
+TT_INLINE void four_pixels_scalar(const int8_t *weights, const int8_t *pixels, uint32_t apart, uint32_t steps,
+                                  int32_t *sums) {
+    for (int p = 0; p < 4; p++, pixels += apart) {
+        int32_t sum = 0;
+        for (uint32_t step = 0; step < steps; step++)
+            for (int t = 0; t < 16; t++) sum += weights[64 * step + t] * pixels[16 * step + t];
+        sums[p] = sum;
+    }
+}
+
+/* A pixel's channels. */
+TT_INLINE void copy_channels_scalar(int8_t *to, const int8_t *from, uint32_t channels) { memcpy(to, from, channels); }
 
 /* Four channels of one pixel, biased, rescaled and clamped. */
 TT_INLINE void finish4_scalar(const int32_t *sums, const int32_t *scales, int32_t zero, int8_t *out) {

@@ -9,11 +9,6 @@
 
 #include "tile_scalar.h"
 
-TT_INLINE void copy16_sse2(int8_t *to, const uint8_t *from, uint8_t flip) {
-    __m128i x = _mm_loadu_si128((const __m128i *)(const void *)from);
-    _mm_storeu_si128((__m128i *)(void *)to, _mm_xor_si128(x, _mm_set1_epi8((char)flip)));
-}
-
 #if defined(__AVX2__)
 typedef __m256i tt_sum;
 TT_INLINE tt_sum no_sum(void) { return _mm256_setzero_si256(); }

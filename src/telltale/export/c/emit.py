@@ -101,7 +101,7 @@ def _header(program: Program, plan: Plan, about: About, name: str, head: str, co
     first = program.tensors[program.outputs[0].tensor].shape
     colours = "RGB" if shape.channels == 3 else "grey"
     by_rows = ""
-    if plan.ring_rows:
+    if plan.by_rows:
         by_rows = f"""
  *
  * Fed row by row, {plan.rows_arena:,} bytes of arena are enough:
@@ -129,7 +129,7 @@ def _header(program: Program, plan: Plan, about: About, name: str, head: str, co
  * Build: cc -std=c99 -O3 -c {name}.c telltale.c conv.c pool.c pointwise.c float32.c -ffunction-sections
  *        link with -Wl,--gc-sections (and -lm for a float net); for ARMv7 add -mcpu=cortex-a9 -mfpu=neon
  *
- * Arena      {plan.arena:,} bytes with the picture in it{f", {plan.rows_arena:,} fed row by row" if plan.ring_rows else ""}
+ * Arena      {plan.arena:,} bytes with the picture in it{f", {plan.rows_arena:,} fed row by row" if plan.by_rows else ""}
  * Constants  {constants:,} bytes of flash: weights, scales, tables
  * Sums       {program.macs:,} multiplications an inference
  * Outputs
@@ -288,6 +288,7 @@ def _net(
 ) -> str:
     weights, scales, floats = numbers
     shape = program.picture.shape
+    by_rows = (plan.by_rows and program.layers[0].by_rows) or ("NULL", "NULL")
     fields = {
         "version": f"{NET_VERSION}u",
         "name": f'"{_string(about.name)}"',
@@ -319,9 +320,8 @@ def _net(
         "rows_arena_bytes": plan.rows_arena,
         "macs": f"{min(program.macs, 2**32 - 1)}u",
         "scratch_bytes": plan.scratch,
-        "first_row": program.layers[0].row if plan.ring_rows else "NULL",
-        "ring_offset": plan.ring_offset,
-        "ring_rows": plan.ring_rows,
+        "take": by_rows[0],
+        "tell": by_rows[1],
     }
     body = "".join(f"    .{key} = {value},\n" for key, value in fields.items())
     return f"const tt_net {name}_net = {{\n{body}}};\n"

@@ -39,7 +39,7 @@ from telltale.export.c.integer import (
 ELEMENT = {"u8": 1, "i8": 1, "i16": 2, "f32": 4}
 """Bytes of one number."""
 
-OVERREAD = 16
+OVERREAD = 32
 """Bytes behind a tensor that a kernel may read, and multiply by 0."""
 
 NO_WEIGHTS = np.zeros(0, np.int8)
@@ -52,7 +52,7 @@ class Layer:
     """One row of the generated table.
 
     ahead: for each source that the result may lie over: by how many bytes the source must begin behind the result.
-    scratch: bytes. row: the function that computes one row of the result, where there is one.
+    scratch: bytes. by_rows: the functions that take a row of the input and tell one of the result, where there are any.
     """
 
     function: str
@@ -67,7 +67,7 @@ class Layer:
     limits: NDArray[np.float32] = field(default_factory=lambda: NO_FLOATS)
     scratch: int = 0
     ahead: Mapping[str, int] = field(default_factory=dict)
-    row: str | None = None
+    by_rows: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,30 @@ def rows_ahead(source: Tensor, out: Tensor, window: Window) -> int:
     y = np.arange(out.shape.height)
     wrote = (y + 1) * out.shape.width * out.shape.channels * ELEMENT[out.kind]
     first = np.maximum(y * window.stride[0] - window.pad[0], 0)
-    return max(int((wrote - first * source.shape.width * source.shape.channels * ELEMENT[source.kind]).max()), 0)
+    return int((wrote - first * row_bytes(source)).max())
+
+
+def taken_ahead(source: Tensor, out: Tensor, window: Window) -> int:
+    """The same where the rows under the window are kept elsewhere: may be negative, the result then begins behind.
+
+    When row y of the result is written, source rows up to stride * y - pad + kernel have been taken.
+    """
+    y = np.arange(out.shape.height)
+    wrote = (y + 1) * out.shape.width * out.shape.channels * ELEMENT[out.kind]
+    taken = np.maximum(y * window.stride[0] - window.pad[0] + window.kernel[0], 0)
+    needed = (wrote - taken * row_bytes(source))[taken < source.shape.height]
+    return int(needed.max()) if needed.size else -bytes_of(source)
+
+
+def row_bytes(tensor: Tensor) -> int:
+    return tensor.shape.width * tensor.shape.channels * ELEMENT[tensor.kind]
+
+
+def ring_bytes(source: Tensor, out: Tensor, window: Window) -> int:
+    """The last rows under the window, with their padding."""
+    reach = (out.shape.width - 1) * window.stride[1] + window.kernel[1]
+    width = max(reach, source.shape.width + window.pad[1])
+    return window.kernel[0] * width * source.shape.channels
 
 
 def steps_of(products: int) -> int:
@@ -206,6 +229,8 @@ def _conv(step: IntConv, source: Tensor, out: Tensor) -> Layer:
         padding = np.zeros(4, np.int8)
         padding[: len(step.padding)] = step.padding
         scales = np.concatenate([padding.view(np.int32), scales])
+    direct = step.window == Window((1, 1), step.window.stride) and source.kind == "i8"
+    ring = ring_bytes(source, out, step.window)
     return Layer(
         "tt_conv",
         step.sources,
@@ -214,9 +239,9 @@ def _conv(step: IntConv, source: Tensor, out: Tensor) -> Layer:
         count,
         weights=pack_rows(weight),
         scales=scales,
-        scratch=3 * (16 * count + 16),
-        ahead={step.sources[0]: rows_ahead(source, out, step.window)},
-        row="tt_conv_row",
+        scratch=2 * (16 * count + OVERREAD) + (0 if direct else (ring + OVERREAD + 7) // 8 * 8),
+        ahead={step.sources[0]: (rows_ahead if direct else taken_ahead)(source, out, step.window)},
+        by_rows=("tt_conv_take", "tt_conv_tell"),
     )
 
 

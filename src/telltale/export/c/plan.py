@@ -20,14 +20,13 @@ SHUFFLES = 200
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Offsets in bytes. ring_rows 0: the net cannot be fed by rows without keeping the whole picture."""
+    """Offsets in bytes. by_rows: the net can be fed by rows without keeping the whole picture."""
 
     offsets: Mapping[str, int]
     scratch: int
     arena: int
     rows_arena: int
-    ring_offset: int
-    ring_rows: int
+    by_rows: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +37,6 @@ class Block:
     size: int
     born: int
     dies: int
-
-
-RING = "the ring of rows"
 
 
 def blocks_of(program: Program) -> list[Block]:
@@ -61,30 +57,26 @@ def plan_memory(program: Program) -> Plan:
     """The smallest arena found; the same for the same program."""
     blocks = blocks_of(program)
     picture, inner = blocks[0], blocks[1:]
-    scratch = _up(max((layer.scratch for layer in program.layers), default=0))
-    ring = _ring(program)
-    best: tuple[tuple[int, int], Plan] | None = None
+    by_rows = _by_rows(program)
+    row = program.picture.shape.width * program.picture.shape.channels
+    scratch = _up(
+        max(layer.scratch + (row if by_rows and k == 0 else 0) for k, layer in enumerate(program.layers))
+    )
+    best: Plan | None = None
     for order in _orders(inner):
         offsets: dict[str, int] = {}
         for block in order:
             offsets[block.name] = _lowest(block, offsets, blocks, program.layers, scratch)
         whole = {**offsets, picture.name: _lowest(picture, offsets, blocks, program.layers, scratch)}
-        sizes = {block.name: block.size for block in blocks}
-        rows_end = max((offsets[name] + sizes[name] for name in offsets), default=scratch)
-        ring_offset = 0
-        if ring is not None:
-            known = [*blocks, ring]
-            ring_offset = _lowest(ring, offsets, known, program.layers, scratch)
-            rows_end = max(rows_end, ring_offset + ring.size)
-        arena = _up(max(whole[name] + sizes[name] for name in whole) + OVERREAD)
-        rows_arena = _up(rows_end + OVERREAD) if ring is not None else arena
-        arena = max(arena, rows_arena)
-        rows = program.layers[0].window.kernel[0] if ring is not None else 0
-        plan = Plan(whole, scratch, arena, rows_arena, ring_offset, rows)
-        if best is None or (arena, rows_arena) < best[0]:
-            best = ((arena, rows_arena), plan)
+        rows_arena, arena = (
+            _up(max(found[block.name] + block.size for block in blocks if block.name in found) + OVERREAD)
+            for found in (offsets, whole)
+        )
+        plan = Plan(whole, scratch, arena, rows_arena if by_rows else arena, by_rows)
+        if best is None or plan.arena + plan.rows_arena < best.arena + best.rows_arena:
+            best = plan
     assert best is not None
-    return best[1]
+    return best
 
 
 def overlap_allowed(first: Block, second: Block, offsets: Mapping[str, int], layers: Sequence[Layer]) -> bool:
@@ -139,14 +131,10 @@ def _orders(blocks: Sequence[Block]) -> list[Sequence[Block]]:
     return found
 
 
-def _ring(program: Program) -> Block | None:
-    """The last rows of the picture, where the first layer can be computed row by row and nothing else reads it."""
+def _by_rows(program: Program) -> bool:
+    """Whether the first layer can take the picture row by row, and nothing else reads it."""
     readers = [k for k, layer in enumerate(program.layers) if program.picture.name in layer.sources]
-    shape = program.picture.shape
-    if readers != [0] or program.layers[0].row is None or program.layers[0].window.kernel[0] >= shape.height:
-        return None
-    rows = program.layers[0].window.kernel[0]
-    return Block(RING, rows * shape.width * shape.channels, -1, 0)
+    return readers == [0] and program.layers[0].by_rows is not None
 
 
 def _up(offset: int) -> int:
