@@ -100,15 +100,16 @@ def _header(program: Program, plan: Plan, about: About, name: str, head: str, co
     shape, upper = program.picture.shape, name.upper()
     first = program.tensors[program.outputs[0].tensor].shape
     colours = "RGB" if shape.channels == 3 else "grey"
-    by_rows = ""
+    by_rows, arena = "", f"{plan.arena:,} bytes, the picture in it"
     if plan.by_rows:
+        arena += f"; {plan.rows_arena:,} fed row by row"
         by_rows = f"""
  *
  * Fed row by row, {plan.rows_arena:,} bytes of arena are enough:
  *
  *     static uint64_t arena[{upper}_ROWS_ARENA_BYTES / 8];
  *     status = tt_open_rows(&session, &{name}_net, arena, sizeof arena);
- *     for (y = 0; y < {upper}_HEIGHT && status == TT_OK; y++) status = tt_feed(&session, picture + y * {upper}_WIDTH * {upper}_CHANNELS);"""
+ *     for (y = 0; y < {upper}_HEIGHT && status == TT_OK; y++) status = tt_feed(&session, next_row());"""
     outputs = "\n".join(
         f" *   {k}: {_comment(o.name)}, {program.tensors[o.tensor].shape}, {TYPES[program.tensors[o.tensor].kind]}"
         for k, o in enumerate(program.outputs)
@@ -122,14 +123,15 @@ def _header(program: Program, plan: Plan, about: About, name: str, head: str, co
  *     float answer[{upper}_OUTPUTS];
  *     tt_status status = tt_open(&session, &{name}_net, arena, sizeof arena);
  *     if (status != TT_OK) return complain(tt_status_string(status));
- *     memcpy(tt_input(&session), picture, {upper}_INPUT_BYTES);  // {shape.height} rows of {shape.width} pixels, {colours}, a byte each
+ *     memcpy(tt_input(&session), picture, {upper}_INPUT_BYTES); // {colours}, a byte each, row by row
  *     tt_run(&session);
  *     tt_read(&session, 0, answer, {upper}_OUTPUTS);{by_rows}
  *
  * Build: cc -std=c99 -O3 -c {name}.c telltale.c conv.c pool.c pointwise.c float32.c -ffunction-sections
  *        link with -Wl,--gc-sections (and -lm for a float net); for ARMv7 add -mcpu=cortex-a9 -mfpu=neon
  *
- * Arena      {plan.arena:,} bytes with the picture in it{f", {plan.rows_arena:,} fed row by row" if plan.by_rows else ""}
+ * Input      {shape} bytes
+ * Arena      {arena}
  * Constants  {constants:,} bytes of flash: weights, scales, tables
  * Sums       {program.macs:,} multiplications an inference
  * Outputs
@@ -236,9 +238,14 @@ def _tensors(program: Program, plan: Plan, names: Sequence[str]) -> str:
     rows = []
     for k, name in enumerate(names):
         t, s = program.tensors[name], program.tensors[name].shape
-        fields = f"{plan.offsets[name]}, {s.height}, {s.width}, {s.channels}, {TYPES[t.kind]}, {t.zero}, {_number(float(t.scale))}"
+        size = f"{s.height}, {s.width}, {s.channels}"
+        fields = f"{plan.offsets[name]}, {size}, {TYPES[t.kind]}, {t.zero}, {_number(float(t.scale))}"
         rows.append(f"    {{{fields}}}, /* {k}: {_comment(name)}, {bytes_of(t)} bytes */")
-    return "/* offset, height, width, channels, type, zero, scale */\nstatic const tt_tensor tensors[] = {\n" + "\n".join(rows) + "\n};\n"
+    return (
+        "/* offset, height, width, channels, type, zero, scale */\nstatic const tt_tensor tensors[] = {\n"
+        + "\n".join(rows)
+        + "\n};\n"
+    )
 
 
 def _layers(layers: Sequence[Layer], index: dict[str, int]) -> str:
@@ -250,9 +257,8 @@ def _layers(layers: Sequence[Layer], index: dict[str, int]) -> str:
         at_weights = number if is_float else weight
         at_scales = number + layer.floats.size if layer.limits.size else scale
         sizes = f"{w.kernel[0]}, {w.kernel[1]}, {w.stride[0]}, {w.stride[1]}, {w.pad[0]}, {w.pad[1]}"
-        rows.append(
-            f"    {{{layer.function}, {a}, {b}, {index[layer.out]}, {sizes}, {layer.count}, {layer.at}, {at_weights}, {at_scales}}},"
-        )
+        numbers = f"{sizes}, {layer.count}, {layer.at}, {at_weights}, {at_scales}"
+        rows.append(f"    {{{layer.function}, {a}, {b}, {index[layer.out]}, {numbers}}},")
         weight += _aligned(layer.weights).size
         scale += layer.scales.size
         number += layer.floats.size + layer.limits.size
@@ -269,11 +275,12 @@ def _small_tables(program: Program, about: About, golden: Sequence[Golden], inde
         rows = "".join(f'    {{"{_string(la.name)}", {_number(la.low)}, {_number(la.high)}}},\n' for la in about.labels)
         text += f"\n/* name, off up to, on from */\nstatic const tt_label labels[] = {{\n{rows}}};\n"
     if golden:
-        rows = "".join(
-            f"    {{{g.seed}u, 0x{g.crc:08x}u, {_number(float(np.float32(g.mean)))}, {_number(float(np.float32(g.largest)))}}},\n"
-            for g in golden
-        )
-        text += f"\n/* seed of the picture, CRC-32 of the answers, mean, largest */\nstatic const tt_golden golden[] = {{\n{rows}}};\n"
+        rows = ""
+        for g in golden:
+            sizes = ", ".join(_number(float(np.float32(x))) for x in (g.mean, g.largest))
+            rows += f"    {{{g.seed}u, 0x{g.crc:08x}u, {sizes}}},\n"
+        text += "\n/* seed of the picture, CRC-32 of the answers, mean, largest */\n"
+        text += f"static const tt_golden golden[] = {{\n{rows}}};\n"
     return text
 
 
@@ -344,5 +351,3 @@ def _string(text: str) -> str:
         plain = 32 <= byte < 127 and chr(byte) not in '"\\?'
         out += chr(byte) if plain else f"\\{byte:03o}"
     return out
-
-

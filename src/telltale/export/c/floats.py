@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import singledispatch
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,7 +45,10 @@ def run(graph: Graph, picture: NDArray[np.uint8]) -> dict[str, Single]:
     return tensors
 
 
-def windows(x: NDArray[np.generic], window: Window, out: Shape, fill: object) -> NDArray[np.generic]:
+Number = TypeVar("Number", bound=np.number)
+
+
+def windows(x: NDArray[Number], window: Window, out: Shape, fill: object) -> NDArray[Number]:
     """(out.height, out.width, rows, columns, C): what lies under each place of a window, `fill` outside."""
     rows, columns = window.kernel
     below = (out.height - 1) * window.stride[0] + rows - window.pad[0] - x.shape[0]
@@ -66,14 +70,14 @@ def held(x: Shape, window: Window, out: Shape) -> NDArray[np.int64]:
 
 
 def clamp(x: Array, limits: Range) -> Array:
-    return x if limits.open else np.clip(x, limits.low, limits.high)
+    return x if limits.open else np.asarray(np.clip(x, limits.low, limits.high))
 
 
 def unary(kind: str, numbers: tuple[float, ...], x: Array) -> Array:
     """One function of one number; see `Unary`."""
     match kind:
         case "clip":
-            return np.clip(x, numbers[0], numbers[1])
+            return np.asarray(np.clip(x, numbers[0], numbers[1]))
         case "sigmoid":
             return _sigmoid(x)
         case "silu":
@@ -83,7 +87,7 @@ def unary(kind: str, numbers: tuple[float, ...], x: Array) -> Array:
         case "leaky":
             return np.where(x < 0, x * numbers[0], x)
         case "hardsigmoid":
-            return np.clip(x * numbers[0] + numbers[1], 0, 1)
+            return np.asarray(np.clip(x * numbers[0] + numbers[1], 0, 1))
         case _:
             return np.asarray(x * np.clip(x * numbers[0] + numbers[1], 0, 1))
 
@@ -166,11 +170,11 @@ def _(operator: Shuffle, inputs: list[Array], out: Shape) -> Array:
     return shuffle(inputs[0], operator.block)
 
 
-def shuffle(x: NDArray[np.generic], block: int) -> Array:
+def shuffle(x: NDArray[Number], block: int) -> NDArray[Number]:
     """Depth to space, see `Shuffle`."""
     height, width, channels = x.shape
     split = x.reshape(height, width, channels // block**2, block, block)
-    return np.asarray(split.transpose(0, 3, 1, 4, 2).reshape(height * block, width * block, -1))
+    return split.transpose(0, 3, 1, 4, 2).reshape(height * block, width * block, -1)
 
 
 @apply.register

@@ -1,6 +1,7 @@
 """The integer net, and what it computes: the reference that the C runtime must equal byte for byte.
 
-The scheme: weights symmetric per output channel in -127..127, activations int8 per tensor with a zero point, sums int32,
+The scheme: weights symmetric per output channel in -127..127, activations int8 per tensor with a zero point, sums in
+32 bits, and
     out = clamp(zero + ((sum * m + 2^30 >> 31) + 2^(r-1) >> r)),    m in 0..2^31 - 1, r in 0..31
 which is what the NEON instructions vqrdmulh and vrshl compute. It is not gemmlowp's rounding.
 """
@@ -202,7 +203,7 @@ def run(net: IntegerNet, picture: NDArray[np.uint8]) -> dict[str, Integers]:
 
 def clamped(x: Integers, tensor: Tensor) -> Integers:
     low, high = (-32768, 32767) if tensor.kind == "i16" else (-128, 127)
-    return np.clip(x + tensor.zero, low, high)
+    return np.asarray(np.clip(x + tensor.zero, low, high))
 
 
 @singledispatch
@@ -257,7 +258,7 @@ def _(step: IntGlobalAverage, inputs: list[Integers], sources: list[Tensor], out
 @apply.register
 def _(step: IntAdd, inputs: list[Integers], sources: list[Tensor], out: Tensor) -> Integers:
     total = inputs[0] * step.factors[0] + inputs[1] * step.factors[1] + step.constant
-    return np.clip(total >> step.shift, -128, 127)
+    return np.asarray(np.clip(total >> step.shift, -128, 127))
 
 
 @apply.register
@@ -313,4 +314,4 @@ def _(step: IntSoftmax, inputs: list[Integers], sources: list[Tensor], out: Tens
     below = inputs[0].max(2, keepdims=True) - inputs[0]
     parts = (step.coarse[below >> 8] * step.fine[below & 255] + 32768) >> 16
     total = parts.sum(2, keepdims=True)
-    return np.minimum(((parts << 16) + total) // (2 * total), 32767)
+    return np.asarray(np.minimum(((parts << 16) + total) // (2 * total), 32767))

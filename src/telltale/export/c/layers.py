@@ -21,8 +21,8 @@ from telltale.export.c.integer import (
     IntConv,
     IntDense,
     IntDepthwise,
-    Integers,
     IntegerNet,
+    Integers,
     IntGlobalAverage,
     IntMaxPool,
     IntMul,
@@ -162,7 +162,9 @@ def pack(step: Step, tensors: Mapping[str, Tensor]) -> Layer:
             ahead = {name: rows_ahead(source, out, step.window)}
             weights, scratch = _pack_depthwise(step.weight), channels + 8
             scales = pack_scales(step.bias, step.rescale, 8)
-            return Layer("tt_depthwise", step.sources, step.out, step.window, 0, 0, weights, scales, scratch=scratch, ahead=ahead)
+            return Layer(
+                "tt_depthwise", step.sources, step.out, step.window, 0, 0, weights, scales, scratch=scratch, ahead=ahead
+            )
         case IntDense():
             weights, scales = pack_rows(step.weight), pack_scales(step.bias, step.rescale, 4)
             count = steps_of(step.weight.shape[1])
@@ -176,7 +178,14 @@ def pack(step: Step, tensors: Mapping[str, Tensor]) -> Layer:
             ahead = {name: rows_ahead(source, out, step.window)}
             count, scales = int(step.padding_counts), _pairs(step.rescale)
             return Layer(
-                "tt_average_pool", step.sources, step.out, step.window, count, scales=scales, scratch=4 * channels, ahead=ahead
+                "tt_average_pool",
+                step.sources,
+                step.out,
+                step.window,
+                count,
+                scales=scales,
+                scratch=4 * channels,
+                ahead=ahead,
             )
         case IntGlobalAverage():
             scales = _pairs(step.rescale)
@@ -204,7 +213,9 @@ def _pack_moving(step: Step, source: Tensor, out: Tensor) -> Layer:
             return Layer("tt_nearest", step.sources, step.out, at=step.at, scales=scales)
         case Bilinear():
             lines = [(line.lower, line.upper, line.weight) for line in (*step.rows, *step.columns)]
-            return Layer("tt_bilinear", step.sources, step.out, at=step.at, scales=np.array(lines, np.int32).reshape(-1))
+            return Layer(
+                "tt_bilinear", step.sources, step.out, at=step.at, scales=np.array(lines, np.int32).reshape(-1)
+            )
         case IntShuffle():
             return Layer("tt_shuffle", step.sources, step.out, count=step.block)
         case Table():

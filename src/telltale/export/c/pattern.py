@@ -10,7 +10,10 @@ def pattern(seed: int, height: int, width: int, channels: int) -> NDArray[np.uin
     """(height, width, channels): blocks of 16, 4 or 1 pixels, each of one hashed colour."""
     shift = (4, 2, 0)[seed % 3]
     y, x, c = np.meshgrid(
-        np.arange(height, dtype=np.uint64), np.arange(width, dtype=np.uint64), np.arange(channels, dtype=np.uint64), indexing="ij"
+        np.arange(height, dtype=np.uint64),
+        np.arange(width, dtype=np.uint64),
+        np.arange(channels, dtype=np.uint64),
+        indexing="ij",
     )
     low = np.uint64(0xFFFFFFFF)
     move = np.uint64(shift)

@@ -59,9 +59,7 @@ def plan_memory(program: Program) -> Plan:
     picture, inner = blocks[0], blocks[1:]
     by_rows = _by_rows(program)
     row = program.picture.shape.width * program.picture.shape.channels
-    scratch = _up(
-        max(layer.scratch + (row if by_rows and k == 0 else 0) for k, layer in enumerate(program.layers))
-    )
+    scratch = _up(max(layer.scratch + (row if by_rows and k == 0 else 0) for k, layer in enumerate(program.layers)))
     best: Plan | None = None
     for order in _orders(inner):
         offsets: dict[str, int] = {}

@@ -31,7 +31,7 @@ from telltale.export.c.graph import (
     Softmax,
     Unary,
 )
-from telltale.export.c.integer import Integers, IntegerNet, Rescale, Step, Tensor
+from telltale.export.c.integer import IntegerNet, Integers, Rescale, Step, Tensor
 
 LARGEST = 127
 """Of a weight: two products of 127 * -128 fit 16 bits."""
@@ -77,7 +77,7 @@ def rescale_of(factor: Floats | float) -> Rescale:
     factors = np.atleast_1d(np.asarray(factor, np.float64))
     assert (factors >= 0).all()
     assert (factors < 1).all()
-    mantissa, exponent = np.frexp(factors)
+    _, exponent = np.frexp(factors)
     shift = np.clip(-exponent, 0, 31)
     multiplier = np.round(factors * np.exp2(31.0 + shift)).astype(np.int64)
     over = multiplier == 2**31  # rounded up to the next power
@@ -414,9 +414,10 @@ def _moved(graph: Graph) -> dict[str, Resize]:
     found = {}
     for operator in graph.operators:
         readers = graph.readers(operator.out)
-        if isinstance(operator, Resize) and len(readers) == 1 and isinstance(readers[0], Concat):
-            if readers[0].sources.count(operator.out) == 1 and not graph.is_output(operator.out):
-                found[operator.out] = operator
+        if not isinstance(operator, Resize) or len(readers) != 1 or graph.is_output(operator.out):
+            continue
+        if isinstance(readers[0], Concat) and readers[0].sources.count(operator.out) == 1:
+            found[operator.out] = operator
     return found
 
 
@@ -440,5 +441,3 @@ def _same_scale(graph: Graph) -> list[tuple[str, ...]]:
     for name in parent:
         groups.setdefault(root(name), []).append(name)
     return [tuple(names) for names in groups.values()]
-
-

@@ -144,7 +144,7 @@ class _Reader:
         if not given:
             feeds = {name: self.values[name] for name in node.input if name}
             found = ReferenceEvaluator(node, opsets=self.opsets).run(None, feeds)
-            self.values.update(zip(node.output, found, strict=True))
+            self.values.update((name, np.asarray(value)) for name, value in zip(node.output, found, strict=True))
             return
         handler = _HANDLERS.get(node.op_type)
         if handler is None:
@@ -325,7 +325,11 @@ def _pool(call: _Call) -> Held:
         raise call.refuse("a window of at most 16, or the whole", str(window.kernel))
     if call.op == "MaxPool":
         return call.add(MaxPool, shape, window=window)
-    if window.kernel == (call.shape().height, call.shape().width) and window.pad == (0, 0) and shape.count == shape.channels:
+    if (
+        window.kernel == (call.shape().height, call.shape().width)
+        and window.pad == (0, 0)
+        and shape.count == shape.channels
+    ):
         return call.add(GlobalAverage, shape)
     return call.add(AveragePool, shape, window=window, padding_counts=bool(call.attributes.get("count_include_pad", 0)))
 
@@ -461,7 +465,11 @@ def _resize(call: _Call) -> Held:
     lines = []
     for axis in (2, 3):
         scale = target[axis] / given.dims[axis] if scales is None else float(scales[axis])
-        lines.append(tuple(_line(call, k, given.dims[axis], target[axis], scale, mode, how, rounding) for k in range(target[axis])))
+        lines.append(
+            tuple(
+                _line(call, k, given.dims[axis], target[axis], scale, mode, how, rounding) for k in range(target[axis])
+            )
+        )
     shape = Shape(target[2], target[3], call.shape().channels)
     return first.add(Resize, shape, rows=lines[0], columns=lines[1])
 
@@ -519,7 +527,9 @@ def _reshape(call: _Call) -> Held:
     elif call.op == "Reshape":
         given = call.constant(1)
         assert given is not None
-        target = [value.dims[k] if d == 0 and not call.attributes.get("allowzero", 0) else int(d) for k, d in enumerate(given)]
+        target = [
+            value.dims[k] if d == 0 and not call.attributes.get("allowzero", 0) else int(d) for k, d in enumerate(given)
+        ]
         if -1 in target:
             target[target.index(-1)] = total // -int(np.prod(target))
     else:

@@ -25,7 +25,7 @@ from telltale.export.c.graph import (
 
 
 def simplify(graph: Graph) -> Graph:
-    """Scalings and clamps folded into the convolution before them, x * sigmoid(x) made one operator, the rest dropped."""
+    """Scalings and clamps folded into the convolution before them, x * sigmoid(x) one operator, the rest dropped."""
     for rewrite in (_gate, _fold_scale, _fold_clip):
         graph = _rewrite(live(graph), rewrite)
     return replace(graph, operators=tuple(_plain(graph, operator) for operator in graph.operators))
@@ -98,8 +98,6 @@ def _plain(graph: Graph, operator: Operator) -> Operator:
         )
     source = graph.shapes[operator.sources[0]]
     if isinstance(operator, Conv) and operator.window.kernel == (1, 1) and source.count == source.channels:
-        weight = operator.weight.reshape(shape.channels, -1)
-        return Dense(
-            sources=operator.sources, out=operator.out, weight=weight, bias=operator.bias, clamp=operator.clamp
-        )
+        flat = operator.weight.reshape(shape.channels, -1)
+        return Dense(sources=operator.sources, out=operator.out, weight=flat, bias=operator.bias, clamp=operator.clamp)
     return operator
