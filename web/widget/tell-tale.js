@@ -834,24 +834,32 @@
     return url.href;
   };
 
-  /** One WebSocket that comes back by itself. Speaks docs/wire.md; one frame on its way at a time. */
-  class SocketLink {
-    wants = /** @type {const} */ ("file");
-    /** @type {WebSocket | null} */ #socket = null;
+  /** A connection to a server that comes back by itself. Speaks docs/wire.md; one picture on its way at a time. */
+  class ServerLink {
     /** @type {{resolve: (answer: Answer) => void, reject: (error: WidgetError) => void} | null} */ #waiting = null;
     #timer = 0;
     #answerTimer = 0;
     #failures = 0;
     #wanted = false;
     #ready = false;
-    #seq = 0;
+    answerMs = ANSWER_MS;
 
-    /** @param {string} address @param {"binary" | "json"} wire @param {Hooks} hooks */
-    constructor(address, wire, hooks) {
+    /** @param {string} address @param {Hooks} hooks */
+    constructor(address, hooks) {
       this.address = address;
-      this.wire = wire;
       this.hooks = hooks;
     }
+
+    /** Whether there is a connection, or one in the making. @returns {boolean} */
+    get begun() {
+      throw new Error("a kind of link says");
+    }
+    /** Make a connection: `hear` what comes, `lost` when it ends. May throw a WidgetError that trying on does not mend. */
+    begin() {}
+    /** Let go of it, without a word. */
+    end() {}
+    /** @param {any} picture @param {number} t_ms when it was captured @returns {Promise<void>} */
+    async transmit(picture, t_ms) {}
 
     open() {
       this.#wanted = true;
@@ -872,40 +880,24 @@
     }
 
     #hurry = () => {
-      if (!this.#wanted || this.#socket) return;
+      if (!this.#wanted || this.begun) return;
       clearTimeout(this.#timer);
       this.#dial();
     };
 
     #dial() {
       this.hooks.state(this.#failures ? "reconnecting" : "connecting", this.address);
-      let socket;
+      this.#timer = setTimeout(() => this.lost("said nothing"), HELLO_MS);
       try {
-        socket = new WebSocket(this.address); // throws under mixed content
+        this.begin();
       } catch (error) {
-        this.hooks.error(
-          new WidgetError("socket", `the browser refuses ${this.address}`, {
-            got: error instanceof Error ? error.message : String(error),
-            next: "a page over https may only speak wss: serve with a certificate or `--self-signed`",
-          }),
-        );
+        this.hooks.error(WidgetError.of(error, "socket"));
         this.close();
-        return;
       }
-      this.#socket = socket;
-      socket.binaryType = "arraybuffer";
-      const mine = () => this.#socket === socket;
-      this.#timer = setTimeout(() => mine() && this.#lost("said nothing"), HELLO_MS);
-      socket.addEventListener("message", ({ data }) => mine() && this.#hear(data));
-      socket.addEventListener("close", ({ code, reason }) => {
-        if (!mine()) return;
-        if (code === 1008) this.close(); // refused by policy, and the server has said why: no use in trying on
-        else this.#lost(code === 1009 ? "a frame that is too large (1009)" : reason || `closed (${code})`);
-      });
     }
 
     /** @param {unknown} data */
-    #hear(data) {
+    hear(data) {
       let message;
       try {
         message = JSON.parse(String(data));
@@ -938,7 +930,7 @@
       }
     }
 
-    /** @param {(waiting: NonNullable<typeof this.#waiting>) => void} how */
+    /** @param {(waiting: {resolve: (answer: Answer) => void, reject: (error: WidgetError) => void}) => void} how */
     #settle(how) {
       const waiting = this.#waiting;
       this.#waiting = null;
@@ -949,15 +941,13 @@
 
     /** @param {string} why */
     #hangUp(why) {
-      const socket = this.#socket;
-      this.#socket = null;
       this.#ready = false;
-      socket?.close();
+      this.end();
       this.#settle((waiting) => waiting.reject(new WidgetError("socket", "the connection ended before the answer", { got: why })));
     }
 
-    /** @param {string} why */
-    #lost(why) {
+    /** The connection has ended: try again, ever later. @param {string} why */
+    lost(why) {
       clearTimeout(this.#timer);
       this.#hangUp(why);
       if (!this.#wanted) return;
@@ -978,16 +968,66 @@
     }
 
     /**
-     * @param {Blob} file @param {number} t_ms when it was captured
+     * @param {any} picture as `wants` says @param {number} t_ms when it was captured
      * @returns {Promise<Answer>}
      */
-    async send(file, t_ms) {
-      const socket = this.#socket;
-      if (!socket || !this.#ready) throw new WidgetError("socket", "not connected", { next: "press Connect" });
+    async send(picture, t_ms) {
+      if (!this.#ready) throw new WidgetError("socket", "not connected", { next: "press Connect" });
       /** @type {Promise<Answer>} */
       const answer = new Promise((resolve, reject) => (this.#waiting = { resolve, reject }));
       answer.catch(() => {});
-      this.#answerTimer = setTimeout(() => this.#lost("no answer to a frame"), ANSWER_MS);
+      this.#answerTimer = setTimeout(() => this.lost("no answer to a frame"), this.answerMs);
+      await this.transmit(picture, t_ms);
+      return answer;
+    }
+  }
+
+  /** Pictures as files over a WebSocket. */
+  class SocketLink extends ServerLink {
+    wants = /** @type {const} */ ("file");
+    /** @type {WebSocket | null} */ #socket = null;
+    #seq = 0;
+
+    /** @param {string} address @param {"binary" | "json"} wire @param {Hooks} hooks */
+    constructor(address, wire, hooks) {
+      super(address, hooks);
+      this.wire = wire;
+    }
+
+    get begun() {
+      return this.#socket !== null;
+    }
+
+    begin() {
+      let socket;
+      try {
+        socket = new WebSocket(this.address); // throws under mixed content
+      } catch (error) {
+        throw new WidgetError("socket", `the browser refuses ${this.address}`, {
+          got: error instanceof Error ? error.message : String(error),
+          next: "a page over https may only speak wss: serve with a certificate or `--self-signed`",
+        });
+      }
+      this.#socket = socket;
+      socket.binaryType = "arraybuffer";
+      const mine = () => this.#socket === socket;
+      socket.addEventListener("message", ({ data }) => mine() && this.hear(data));
+      socket.addEventListener("close", ({ code, reason }) => {
+        if (!mine()) return;
+        if (code === 1008) this.close(); // refused by policy, and the server has said why: no use in trying on
+        else this.lost(code === 1009 ? "a frame that is too large (1009)" : reason || `closed (${code})`);
+      });
+    }
+
+    end() {
+      const socket = this.#socket;
+      this.#socket = null;
+      socket?.close();
+    }
+
+    /** @param {Blob} file @param {number} t_ms */
+    async transmit(file, t_ms) {
+      const socket = this.#socket;
       if (this.wire === "json") {
         const image = await new Promise((resolve, reject) => {
           const reader = new FileReader();
@@ -995,12 +1035,150 @@
           reader.addEventListener("error", () => reject(new WidgetError("encode", "the picture could not be read")));
           reader.readAsDataURL(file);
         });
-        if (this.#socket === socket) socket.send(JSON.stringify({ type: "frame", seq: this.#seq++, t_ms, image }));
+        if (socket && this.#socket === socket) socket.send(JSON.stringify({ type: "frame", seq: this.#seq++, t_ms, image }));
       } else {
         const bytes = await file.arrayBuffer();
-        if (this.#socket === socket) socket.send(bytes);
+        if (socket && this.#socket === socket) socket.send(bytes);
       }
-      return answer;
+    }
+  }
+
+  const RTC_ANSWER_MS = 4000; // a picture that video lost; pictures are sent again before
+  const RTC_AGAIN_MS = 700;
+  const RTC_THROUGH_MS = 5000; // from the answer to the first message
+  const GATHER_MS = 1500;
+  const END_MS = 2000;
+  const RTC_BITS = 4_000_000;
+
+  /** The WHIP endpoint beside a socket's address. @param {string} socket */
+  const whipAddress = (socket) => {
+    const url = new URL(socket);
+    url.protocol = url.protocol === "wss:" ? "https:" : "http:";
+    url.pathname = url.pathname.replace(/\/ws\/infer$/, "") + "/whip";
+    return url.href;
+  };
+
+  /**
+   * Pictures as video over WebRTC (WHIP, RFC 9725), answers on a data channel. A canvas of its own is the source of the
+   * video: what is drawn on it goes out once, so one answer belongs to one picture.
+   */
+  class RtcLink extends ServerLink {
+    wants = /** @type {const} */ ("canvas");
+    answerMs = RTC_ANSWER_MS;
+    /** @type {AbortController | null} */ #life = null;
+    /** @type {RTCPeerConnection | null} */ #peer = null;
+    #session = "";
+    #canvas = document.createElement("canvas");
+    /** @type {any} */ #track = null;
+    #again = 0;
+
+    /** @param {string} address of /whip @param {(why: string) => void} fallBack takes another way @param {Hooks} hooks */
+    constructor(address, fallBack, hooks) {
+      super(address, hooks);
+      this.fallBack = fallBack;
+    }
+
+    get begun() {
+      return this.#life !== null;
+    }
+
+    begin() {
+      if (typeof RTCPeerConnection === "undefined" || !this.#canvas.captureStream) {
+        return void queueMicrotask(() => this.fallBack("this browser has none"));
+      }
+      const life = (this.#life = new AbortController());
+      void this.#negotiate(life.signal).catch((error) => {
+        if (life.signal.aborted) return;
+        if (error instanceof TypeError) this.lost(error.message); // nobody there: fetch failed
+        else this.fallBack(error instanceof Error ? error.message : String(error));
+      });
+    }
+
+    /** @param {AbortSignal} signal */
+    async #negotiate(signal) {
+      const peer = (this.#peer = new RTCPeerConnection()); // no ICE servers: nobody outside is asked
+      this.#canvas.getContext("2d", { alpha: false });
+      const track = (this.#track = this.#canvas.captureStream(0).getVideoTracks()[0]);
+      signal.addEventListener("abort", () => track.stop());
+      const { sender } = peer.addTransceiver(track, { direction: "sendonly", sendEncodings: [{ maxBitrate: RTC_BITS }] });
+      const channel = peer.createDataChannel("telltale");
+      channel.addEventListener("message", ({ data }) => {
+        clearTimeout(through);
+        if (!signal.aborted) this.hear(data);
+      });
+      channel.addEventListener("close", () => {
+        if (signal.aborted) return;
+        this.#session = ""; // ended by the server
+        this.lost("closed");
+      });
+      peer.addEventListener("connectionstatechange", () => {
+        if (signal.aborted || !["failed", "disconnected"].includes(peer.connectionState)) return;
+        if (this.ready) this.lost(peer.connectionState);
+        else this.fallBack("no way through the network");
+      });
+      await peer.setLocalDescription();
+      await this.#gathered(peer);
+      const response = await fetch(this.address, {
+        method: "POST",
+        headers: { "Content-Type": "application/sdp" },
+        body: peer.localDescription?.sdp,
+        signal,
+      });
+      if (response.status !== 201) throw new Error(`the server answered ${response.status} at ${this.address}`);
+      const place = response.headers.get("Location");
+      this.#session = place ? new URL(place, this.address).href : "";
+      await peer.setRemoteDescription({ type: "answer", sdp: await response.text() });
+      const through = setTimeout(() => signal.aborted || this.fallBack("no way through the network"), RTC_THROUGH_MS);
+      signal.addEventListener("abort", () => clearTimeout(through));
+      try {
+        const parameters = /** @type {any} */ (sender.getParameters());
+        parameters.degradationPreference = "maintain-resolution"; // fewer pictures rather than smaller ones
+        await sender.setParameters(parameters);
+      } catch {
+        // an older browser: it may scale the picture down for a while
+      }
+    }
+
+    /** All of our own addresses, or those found in a moment. @param {RTCPeerConnection} peer @returns {Promise<void>} */
+    #gathered(peer) {
+      return new Promise((resolve) => {
+        const look = () => peer.iceGatheringState === "complete" && resolve();
+        peer.addEventListener("icegatheringstatechange", look);
+        setTimeout(resolve, GATHER_MS);
+        look();
+      });
+    }
+
+    end() {
+      clearTimeout(this.#again);
+      this.#life?.abort();
+      const peer = this.#peer;
+      const session = this.#session;
+      this.#life = this.#track = this.#peer = null;
+      this.#session = "";
+      if (!session) return void peer?.close();
+      // The server's word first: once the peer is closed, there is no session to end.
+      const signal = AbortSignal.timeout(END_MS);
+      void fetch(session, { method: "DELETE", keepalive: true, signal }).catch(() => {}).finally(() => peer?.close());
+    }
+
+    /** @param {{surface: {canvas: HTMLCanvasElement}, width: number, height: number}} taken */
+    async transmit({ surface, width, height }) {
+      const canvas = this.#canvas;
+      if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
+      const show = () => {
+        canvas.getContext("2d")?.drawImage(surface.canvas, 0, 0);
+        this.#track?.requestFrame();
+        this.#again = setTimeout(show, RTC_AGAIN_MS); // until it is answered: an encoder may leave a picture out
+      };
+      clearTimeout(this.#again);
+      show();
+    }
+
+    /** @param {unknown} data */
+    hear(data) {
+      clearTimeout(this.#again);
+      super.hear(data);
     }
   }
 
@@ -1861,7 +2039,7 @@
     static RENDERERS = RENDERERS;
 
     /** @type {Panel | null} */ #panel = null;
-    /** @type {SocketLink | LocalLink | null} */ #link = null;
+    /** @type {SocketLink | RtcLink | LocalLink | null} */ #link = null;
     /** @type {AbortController} */ #life = new AbortController(); // from connected- to disconnectedCallback
     #loop = new AbortController(); // the continuous capture
     #settling = new AbortController(); // the newest click
@@ -1993,13 +2171,17 @@
       this.#setState("disconnected", "");
     }
 
-    #makeLink() {
-      /** @type {SocketLink | LocalLink} */ let link;
+    /** @param {string} [insteadOfRtc] why WebRTC was given up */
+    #makeLink(insteadOfRtc = "") {
+      /** @type {SocketLink | RtcLink | LocalLink} */ let link;
       const mine = (/** @type {(...given: any[]) => void} */ work) => (/** @type {any[]} */ ...given) =>
         this.#link === link && work(...given);
       const hooks = {
         state: mine((state, where) => this.#setState(state, where)),
-        hello: mine((hello, note) => this.#greet(hello, note)),
+        hello: mine((hello, note) => {
+          const by = insteadOfRtc ? `by WebSocket, for WebRTC did not come about: ${insteadOfRtc}` : "";
+          this.#greet(hello, [note, by].filter(Boolean).join(" · "));
+        }),
         error: mine((error) => this.#fail(error)),
       };
       if (this.#local) {
@@ -2007,10 +2189,23 @@
         const ort = new URL(this.getAttribute("ort") ?? new URL("../vendor/onnxruntime-web/ort.wasm.min.mjs", HOME ?? document.baseURI), document.baseURI).href;
         const tolerance = this.hasAttribute("tolerance") ? this.#number("tolerance", 1e-3, 0, 1) : null;
         link = new LocalLink({ bundle, ort, threads: this.getAttribute("threads") ?? "auto", tolerance }, hooks);
+        return link;
+      }
+      const address = socketAddress(this.#host.host, HOME);
+      if (this.getAttribute("mode") === "webrtc" && !insteadOfRtc) {
+        link = new RtcLink(whipAddress(address), mine((why) => this.#takeSocket(why)), hooks);
       } else {
-        link = new SocketLink(socketAddress(this.#host.host, HOME), this.getAttribute("wire") === "json" ? "json" : "binary", hooks);
+        link = new SocketLink(address, this.getAttribute("wire") === "json" ? "json" : "binary", hooks);
       }
       return link;
+    }
+
+    /** WebRTC does not come about here: go on by WebSocket. @param {string} why */
+    #takeSocket(why) {
+      const before = this.#link;
+      this.#link = this.#makeLink(why);
+      before?.close(); // heard no more
+      this.#link.open();
     }
 
     /** @param {LinkState} state @param {string} where */
@@ -2102,7 +2297,9 @@
       if (!taken || this.#link !== link) return null;
       const captured = performance.now();
       /** @type {Answer} */ let answer;
-      if (link.wants === "pixels") {
+      if (link.wants === "canvas") {
+        answer = await link.send(taken, taken.t_ms);
+      } else if (link.wants === "pixels") {
         answer = await link.send({ pixels: grabber.pixels(taken), width: taken.width, height: taken.height }, taken.t_ms);
       } else {
         const file = await grabber.encode(taken, TYPES[this.#format], this.#number("quality", 0.92, 0, 1));
