@@ -20,6 +20,11 @@ const files = {
     ["dist/ort-wasm-simd-threaded.wasm", "ort-wasm-simd-threaded.wasm"],
   ],
   lit: [["LICENSE", "LICENSE"]],
+  uplot: [
+    ["dist/uPlot.esm.js", "uPlot.esm.js"],
+    ["dist/uPlot.min.css", "uPlot.min.css"],
+    ["LICENSE", "LICENSE"],
+  ],
 };
 
 const vendor = join(here, "vendor");

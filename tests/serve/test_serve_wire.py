@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from telltale.errors import ImageError, MediaTypeError, RequestError, TelltaleError
 from telltale.serve import wire
-from telltale.serve.schema import ErrorBody, EventBody, HelloBody, ResultBody, RtcResultBody, StreamedBody
+from telltale.serve.schema import ErrorBody, EventBody, HelloBody, ResultBody, RtcResultBody, StreamedBody, ToldBody
 from telltale.streams import Event
 from telltale.tasks.states import Reading, StatesResult
 
@@ -28,6 +28,7 @@ BODIES: dict[str, type[BaseModel]] = {
     "hello": HelloBody,
     "result": StreamedBody,
     "result_http": ResultBody,
+    "result_mask": ToldBody,
     "result_webrtc": RtcResultBody,
     "event": EventBody,
     "error": ErrorBody,

@@ -206,6 +206,30 @@ def _polygons(part: list[Json], width: int, height: int) -> NDArray[np.bool_]:
     return out > 0
 
 
+def encode_rle(mask: Mask) -> dict[str, Json]:
+    """COCO's run lengths as text of what is on (over 127): `{"size": [H, W], "counts": "..."}`."""
+    flat = (np.asarray(mask).T > MASK_UNKNOWN).ravel()
+    edges = np.flatnonzero(flat[1:] != flat[:-1]) + 1
+    lengths = np.diff(np.concatenate([[0], edges, [flat.size]])).tolist()
+    if flat.size and flat[0]:
+        lengths.insert(0, 0)  # off first
+    return {"size": [int(mask.shape[0]), int(mask.shape[1])], "counts": _write_counts(lengths)}
+
+
+def _write_counts(lengths: Sequence[int]) -> str:
+    """The reverse of `_read_counts`."""
+    out = []
+    for n, length in enumerate(lengths):
+        value = length - lengths[n - 2] if n > 2 else length
+        while True:
+            bits, value = value & 0x1F, value >> 5
+            more = value != (-1 if bits & 0x10 else 0)
+            out.append(chr(48 + (bits | 0x20 if more else bits)))
+            if not more:
+                break
+    return "".join(out)
+
+
 def _read_counts(text: str) -> list[int]:
     """Run lengths from COCO's text: five bits a character from '0' up, the sixth says that more follow; from the
     fourth on each is the difference to the one two before."""

@@ -18,12 +18,13 @@ from telltale import __version__
 from telltale.errors import RequestError, TelltaleError
 from telltale.serve import wire
 from telltale.serve.answers import Speaker
+from telltale.serve.attach import Extras, attach
 from telltale.serve.body import read_picture
 from telltale.serve.docs_page import docs_page
 from telltale.serve.engine import Engine, Model
 from telltale.serve.handshake import accept_origin
 from telltale.serve.metrics import Metrics
-from telltale.serve.schema import TELL_BODY, TELL_ERRORS, HealthBody, ResultBody
+from telltale.serve.schema import TELL_BODY, TELL_ERRORS, TELL_QUERY, HealthBody, ToldBody
 from telltale.serve.settings import ANY_ORIGIN, ServeSettings
 from telltale.serve.site import PageHeaders, mount_bundle, mount_pages
 from telltale.serve.stream import Stream
@@ -95,18 +96,22 @@ def _add_tell(app: FastAPI, model: Model, engine: Engine, metrics: Metrics, sett
     @app.post(
         "/api/tell",
         summary="Tell one picture",
-        response_model=ResultBody,
+        response_model=ToldBody,
         response_description="The answer.",
         responses=TELL_ERRORS,
-        openapi_extra={"requestBody": TELL_BODY},
+        openapi_extra={"requestBody": TELL_BODY, "parameters": TELL_QUERY},
     )
     async def tell(request: Request) -> Response:
+        extras = Extras.parse(request.query_params)
         data = await read_picture(request, settings.max_bytes)
         start_s = time.perf_counter()
         told = await engine.tell(lambda: data)
         age_ms = (time.perf_counter() - start_s) * 1e3
         metrics.tell("http", told.infer_ms, age_ms)
         message = wire.result(0, None, told.result.to_json(), told.size, age_ms=age_ms, infer_ms=told.infer_ms)
+        if extras != Extras():
+            thresholds = model.spec.thresholds
+            message |= await engine.do(lambda: attach(extras, model.task, thresholds, told.image, told.result))
         return Response(wire.dump(message), media_type="application/json")
 
 

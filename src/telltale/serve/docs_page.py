@@ -17,9 +17,11 @@ from telltale.serve.schema import (
     EventBody,
     FrameBody,
     HelloBody,
+    MaskReadingBody,
     ReadingBody,
-    ResultBody,
+    RegionBody,
     StreamedBody,
+    ToldBody,
 )
 from telltale.tasks.task import Json
 
@@ -89,8 +91,10 @@ def docs_page(openapi: Mapping[str, Json], spec: BundleSpec) -> str:
 <pre>curl --data-binary @picture.jpg <span class="here">http://HOST</span>/api/tell
 telltale send picture.jpg --host <span class="here">http://HOST</span></pre>
 <h2 id="http">HTTP</h2>{routes}
-<section class="box"><h3>The answer of /api/tell: <code>result</code></h3>{_fields(ResultBody)}</section>
+<section class="box"><h3>The answer of /api/tell: <code>result</code></h3>{_fields(ToldBody)}</section>
 <section class="box"><h3>One name's answer</h3>{_fields(ReadingBody)}</section>
+<section class="box"><h3>One name's answer of a mask model</h3>{_fields(MaskReadingBody)}</section>
+<section class="box"><h3>One region of a mask</h3>{_fields(RegionBody)}</section>
 <h2 id="websocket">WebSocket</h2>
 <section class="box"><h3><span class="verb ws">WS</span><code>/ws/infer</code></h3>
 <p>Send frames as fast as you like, as binary JPEG, PNG or WebP files or as JSON. The newest frame is told, older ones

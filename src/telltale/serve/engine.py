@@ -10,8 +10,8 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,8 @@ from telltale.preprocess import Preprocess, decode
 from telltale.serve.wire import check_picture
 from telltale.tasks import Task
 from telltale.tasks.task import Result
+
+T = TypeVar("T")
 
 
 class Model(Protocol):
@@ -45,11 +47,14 @@ class Told:
     """One picture's answer.
 
     size: (width, height) of the upright picture. infer_ms: decode, resize, run and decode of the outputs.
+    image: the picture, (H, W, 3) uint8 RGB. file: as it came, encoded; None for a frame of a video.
     """
 
     result: Result
     size: tuple[int, int]
     infer_ms: float
+    image: Image
+    file: bytes | None = None
 
 
 class Engine:
@@ -72,19 +77,26 @@ class Engine:
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._tell_image, image)
 
     def _tell(self, file: Callable[[], bytes]) -> Told:
+        data = b""
+
         def image() -> Image:
+            nonlocal data
             data = file()
             check_picture(data)
             return decode(data, max_pixels=self._max_pixels)
 
-        return self._tell_image(image)
+        return replace(self._tell_image(image), file=data)
+
+    async def do(self, work: Callable[[], T]) -> T:
+        """Anything that takes long, in its turn among the pictures. Raises what `work` raises."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     def _tell_image(self, image: Callable[[], Image]) -> Told:
         start_s = time.perf_counter()
         picture = image()
         height, width = picture.shape[:2]
         result = self._model.task.decode(look(self._model, picture), self._model.spec.thresholds)[0]
-        return Told(result, (width, height), (time.perf_counter() - start_s) * 1e3)
+        return Told(result, (width, height), (time.perf_counter() - start_s) * 1e3, picture)
 
     def close(self) -> None:
         """Waits for the pictures in hand."""

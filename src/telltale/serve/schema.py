@@ -21,16 +21,53 @@ class ReadingBody(Body):
     state: State = Field(description="unsure between the name's two thresholds")
 
 
+class RegionBody(Body):
+    """One region of a mask."""
+
+    box: tuple[int, int, int, int] = Field(description="x, y, width, height in pixels of the picture")
+    area_px: int = Field(ge=0)
+    area_mm2: float | None = Field(None, ge=0, description="where the size of a pixel is known")
+    score: float = Field(ge=0, le=1, description="the probability that as many of its pixels reach as it must have")
+    state: Literal["on", "unsure"] = Field(description="told, or only over the lower threshold")
+
+
+class MaskReadingBody(ReadingBody):
+    """One name's answer of a mask model."""
+
+    count: int = Field(ge=0, description="regions that are on")
+    area_px: int = Field(ge=0, description="of the regions that are on")
+    area_mm2: float | None = Field(None, ge=0, description="where the size of a pixel is known")
+    regions: list[RegionBody] = Field(description="the surest first, at most 100; those on before the unsure")
+
+
+class RleBody(Body):
+    """COCO's run lengths."""
+
+    size: tuple[int, int] = Field(description="height and width")
+    counts: str = Field(description="compressed, as pycocotools writes them")
+
+
 class ResultBody(Body):
     """One picture's answer."""
 
     type: Literal["result"]
     seq: int = Field(description="the client's own, or the frame's place in order of arrival; 0 over HTTP")
     t_ms: float | None = Field(description="the client's capture time, echoed")
-    result: dict[str, ReadingBody] = Field(description="an answer for each name")
+    result: dict[str, ReadingBody | MaskReadingBody] = Field(description="an answer for each name")
     age_ms: float = Field(ge=0, description="from arrival to answer")
     infer_ms: float = Field(ge=0, description="decode, resize and model")
     size: tuple[int, int] = Field(description="width and height of the upright picture")
+
+
+class ToldBody(ResultBody):
+    """One picture's answer, and what was asked for with it."""
+
+    overlay: str | None = Field(
+        None, description="with ?overlay=png: the picture with the answer drawn on it, a data URL"
+    )
+    masks: dict[str, str | RleBody] | None = Field(
+        None, description="with ?masks=: a mask for each name, a data URL of a grey PNG or run lengths; none of states"
+    )
 
 
 class EventBody(Body):
@@ -174,8 +211,26 @@ TELL_BODY: dict[str, Any] = {
     },
 }
 
+TELL_QUERY: list[dict[str, Any]] = [
+    {
+        "name": "overlay",
+        "in": "query",
+        "description": "png: also the picture with the answer drawn on it.",
+        "schema": {"type": "string", "enum": ["none", "png"], "default": "none"},
+    },
+    {
+        "name": "masks",
+        "in": "query",
+        "description": "Of a mask model: png (255 told, 127 unsure), rle (COCO) or prob (0 to 255).",
+        "schema": {"type": "string", "enum": ["none", "png", "rle", "prob"], "default": "none"},
+    },
+]
+
 TELL_ERRORS: dict[int | str, dict[str, Any]] = {
-    400: {"model": ErrorBody, "description": "A form that is damaged or holds no file."},
+    400: {
+        "model": ErrorBody,
+        "description": "A form that is damaged or holds no file; an overlay or masks nobody knows.",
+    },
     413: {"model": ErrorBody, "description": "More bytes than the server allows."},
     415: {"model": ErrorBody, "description": "No JPEG, PNG or WebP."},
     422: {"model": ErrorBody, "description": "A picture that gives no pixels, or too many."},

@@ -65,6 +65,18 @@ def find_regions(p: Floats, low: float, high: float, min_area: int) -> list[Regi
     return sorted(found, key=lambda r: (r.state != "on", -r.score, -r.area_px))
 
 
+def told_mask(p: Floats, low: float, high: float, min_area: int) -> NDArray[np.uint8]:
+    """(H, W) uint8 of the regions `find_regions` gives: 255 on, 127 unsure, 0 neither."""
+    out = np.where(label_regions(p >= high, min_area)[0] > 0, 255, 0).astype(np.uint8)
+    if low < high:
+        numbers, boxes = label_regions(p >= low, min_area)
+        holding = np.zeros(len(boxes) + 1, np.bool_)
+        holding[numbers[out > 0]] = True
+        holding[0] = True
+        out[~holding[numbers]] = 127
+    return out
+
+
 def _region(
     p: Floats,
     numbers: NDArray[np.int32],
