@@ -1,6 +1,6 @@
 """How right the car model is on views never seen, a quarter of the combinations never trained, beside a plain CNN.
 
-python -m bench.accuracy [--folder F] [--minutes M] [--views N] [--test-views N]
+python -m bench.accuracy [--folder F] [--minutes M] [--backbone B] [--views N] [--test-views N]
 Both are trained on the same pictures for the same time, and get thresholds by the same rule on the same calibration
 pictures. Test pictures come from a second collection with other views and other looks.
 """
@@ -125,7 +125,8 @@ def reached(evaluation: Evaluation) -> dict[str, bool]:
 def main(arguments: Sequence[str] | None = None) -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--folder", type=Path)
-    options.add_argument("--minutes", type=float, default=20.0)
+    options.add_argument("--minutes", type=float, default=12.0)
+    options.add_argument("--backbone", default="tiny")
     options.add_argument("--views", type=int, default=240)
     options.add_argument("--test-views", type=int, default=20)
     options.add_argument("--run", default="accuracy", help="another name trains again on the same pictures")
@@ -135,7 +136,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     project = collect(folder / "train", given.views, 0, "to train on")
     other = collect(folder / "test", given.test_views, 1, "to test on")
     held = split(project)
-    settings = project.config.train.model_copy(update={"minutes": given.minutes})
+    settings = project.config.train.model_copy(update={"minutes": given.minutes, "backbone": given.backbone})
     result = run(project, name=given.run, settings=settings, steps=progress)
     bundle = export_and_tune(project, result.run_dir)
     with Catalogue.open(project.catalogue_path, project.images, readonly=True) as catalogue:
