@@ -433,6 +433,8 @@
 
   async function call(verb, argument) {
     try {
+      // This script runs anew in every document: without a canvas it is another one than was bound.
+      if (!target && verb !== "bind" && verb !== "inspect") throw new Trouble("page", `${location.pathname} (${verb})`, "a page that stays", "it went to another page", "what was saved is kept");
       return { ok: await api[verb](argument) };
     } catch (error) {
       if (error instanceof Trouble) return { trouble: error.told };
