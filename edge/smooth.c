@@ -32,6 +32,11 @@ static double fade(double x)
     return 1.0 - power.value * (1.0 + sum);
 }
 
+double tt_threshold(float stored)
+{
+    return (double)(long)((double)stored * 1e6 + 0.5) / 1e6;
+}
+
 const char *tt_state_text(tt_state state)
 {
     return state == TT_ON ? "on" : state == TT_OFF ? "off" : "unsure";

@@ -46,6 +46,9 @@ typedef struct {
     double prob, t_s;
 } tt_smooth_event;
 
+/* A threshold as a net keeps it, a float, back to the six digits it was written with: 0.3f is meant as 0.3. */
+double tt_threshold(float stored);
+
 /* "off", "unsure" or "on". */
 const char *tt_state_text(tt_state state);
 

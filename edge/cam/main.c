@@ -323,9 +323,8 @@ static int arguments(cam *c, command *run, int count, char **words, tt_fault *fa
 static int thresholds(cam *c, tt_fault *fault)
 {
     for (int i = 0; i < c->net->label_count; i++) {
-        /* floats in the net: 0.3f is meant as 0.3 */
-        c->names[i].low = (double)(long)(c->net->labels[i].low * 1e6 + 0.5) / 1e6;
-        c->names[i].high = (double)(long)(c->net->labels[i].high * 1e6 + 0.5) / 1e6;
+        c->names[i].low = tt_threshold(c->net->labels[i].low);
+        c->names[i].high = tt_threshold(c->net->labels[i].high);
     }
     for (int t = 0; t < c->config.threshold_count; t++) {
         const tt_config_threshold *one = &c->config.thresholds[t];

@@ -1,0 +1,10 @@
+# Needs a JPEG::JPEG target or libjpeg in the toolchain's path: -DUJPEG_LIB=... to name it.
+get_filename_component(UJPEG_EDGE ${CMAKE_CURRENT_LIST_DIR}/../.. ABSOLUTE)
+if(NOT UJPEG_LIB)
+    set(UJPEG_LIB jpeg)
+endif()
+add_library(usermod_ujpeg INTERFACE)
+target_sources(usermod_ujpeg INTERFACE ${CMAKE_CURRENT_LIST_DIR}/modujpeg.c ${UJPEG_EDGE}/jpeg/jpeg.c)
+target_include_directories(usermod_ujpeg INTERFACE ${CMAKE_CURRENT_LIST_DIR} ${UJPEG_EDGE} ${UJPEG_EDGE}/jpeg)
+target_link_libraries(usermod_ujpeg INTERFACE ${UJPEG_LIB})
+target_link_libraries(usermod INTERFACE usermod_ujpeg)
