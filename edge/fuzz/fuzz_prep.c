@@ -9,8 +9,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
     if (bytes < 8) return 0;
-    tt_prep_input input = {data[0], data[1], data[2] & 1 ? 3 : 1, data[2] & 2 ? TT_PREP_LETTERBOX : TT_PREP_STRETCH};
-    int width = data[3] + (data[2] & 4 ? 200 : 0), height = data[4] + (data[2] & 8 ? 200 : 0);
+    tt_prep_input input = {data[0] % 100, data[1] % 100, data[2] & 1 ? 3 : 1, data[2] & 2 ? TT_PREP_LETTERBOX : TT_PREP_STRETCH};
+    int width = data[3] % 96 + (data[2] & 4 ? 90 : 0), height = data[4] % 96 + (data[2] & 8 ? 90 : 0);
     int channels = data[2] & 16 ? 3 : 1, turn = data[5] % 10;
     size_t out_bytes = (size_t)input.width * (size_t)input.height * (size_t)input.channels;
     size_t space_bytes = tt_prep_space(&input, width, height, channels, turn);

@@ -1,6 +1,7 @@
 # cmake -DTELLTALE_NETS="path/doors;path/lamp": generated nets without .c
 get_filename_component(TELLTALE_EDGE ${CMAKE_CURRENT_LIST_DIR}/../.. ABSOLUTE)
 file(GLOB TELLTALE_RUNTIME ${TELLTALE_EDGE}/*.c)
+list(FILTER TELLTALE_RUNTIME EXCLUDE REGEX "run_net")
 add_library(usermod_telltale INTERFACE)
 set(TELLTALE_TABLE "")
 foreach(NET ${TELLTALE_NETS})
