@@ -14,7 +14,7 @@ from torch.nn import functional
 from bench.machine import keep
 from bench.train_augment import TASK, median_ms
 from telltale.model import Network, build
-from telltale.model.backbones import Branched
+from telltale.model.backbones import Branched, PlainNet
 from telltale.project import Input, Train
 
 
@@ -53,6 +53,7 @@ LAYERS = {"summed kernels": None, "a norm per branch": PerBranch, "no branches":
 def swap(network: Network, kind: type[nn.Module] | None) -> Network:
     """The network with every layer of another kind."""
     if kind is not None:
+        assert isinstance(network.backbone, PlainNet)
         for index, layer in enumerate(network.backbone.layers):
             assert isinstance(layer, Branched)
             out, into = layer.three.shape[:2]
