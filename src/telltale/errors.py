@@ -15,6 +15,7 @@
     ├── RequestError       request       a request or message the server does not understand
     │   ├── MediaTypeError media-type    a body of a kind the server does not take there
     │   ├── TooLargeError  too-large     a body or frame over the server's limit
+    │   ├── ForeignError   foreign       another page's request for what is not its own
     │   ├── NotFoundError  not-found     a stream or session that is not there
     │   ├── ConflictError  conflict      a name that is in use
     │   ├── UnfitError     unfit         well formed, yet nothing the server can do
@@ -158,6 +159,13 @@ class TooLargeError(RequestError):
 
     code = "too-large"
     status = 413
+
+
+class ForeignError(RequestError):
+    """A page of somebody else asks for what is not its own."""
+
+    code = "foreign"
+    status = 403
 
 
 class NotFoundError(RequestError):

@@ -29,6 +29,17 @@ def serve(
     dwell_s: Annotated[float | None, typer.Option(help="Smoothing: a state lasts at least this long.")] = None,
     variant: Annotated[str, typer.Option(help="auto, float or int8.")] = "auto",
     pages: Annotated[bool, typer.Option(help="Serve the car page and the widget too.")] = True,
+    monitor: Annotated[
+        bool | None,
+        typer.Option("--monitor/--no-monitor", help="The monitor page at /; default: on this machine only."),
+    ] = None,
+    history: Annotated[Path | None, typer.Option(help="Monitor: keep what was told in this file.")] = None,
+    keep_days: Annotated[float, typer.Option(help="Monitor: throw away what is older.")] = 7.0,
+    keep_mb: Annotated[float, typer.Option(help="Monitor: so much of pictures; the oldest are thrown away.")] = 500.0,
+    project: Annotated[
+        Path | None, typer.Option("--project", "-p", help="Monitor: where unsure pictures are sent to be labelled.")
+    ] = None,
+    compare: Annotated[Path | None, typer.Option(help="Monitor: another bundle to compare with.")] = None,
     rtc_address: Annotated[
         list[str] | None, typer.Option(help="WebRTC: an address of this machine for media; default: --host. Repeat it.")
     ] = None,
@@ -44,9 +55,10 @@ def serve(
 ) -> None:
     """Serve a bundle: POST /api/tell, WS /ws/infer, WebRTC (/whip, /whep), the widget, its pages, /docs, /metrics."""
     from telltale.serve.server import run_server
-    from telltale.serve.settings import ServeSettings
+    from telltale.serve.settings import MonitorSettings, ServeSettings, is_loopback
     from telltale.streams.reach import Ice, IceServer, parse_ports
 
+    shown = is_loopback(host) if monitor is None else monitor
     settings = ServeSettings(
         average_s=average_s,
         dwell_s=dwell_s,
@@ -59,6 +71,7 @@ def serve(
         ),
         streams=max_streams,
         viewers=max_viewers,
+        monitor=MonitorSettings(history, keep_days, keep_mb, project) if shown else None,
     )
     run_server(
         bundle,
@@ -68,6 +81,7 @@ def serve(
         settings=settings,
         pages=pages,
         variant=one_of(variant, ("auto", "float", "int8"), "--variant"),
+        rival=compare,
         say=lambda line: out.print(line, markup=False),
     )
 

@@ -10,6 +10,7 @@ from telltale.serve import wire
 from telltale.serve.engine import Model, Told
 from telltale.serve.metrics import Metrics
 from telltale.serve.settings import ServeSettings
+from telltale.serve.watch import Watch
 from telltale.streams import Smoothed, Smoother
 from telltale.tasks.states import States, StatesResult
 from telltale.tasks.task import Json
@@ -20,11 +21,11 @@ log = logging.getLogger("telltale.serve")
 class Speaker:
     """What a server says to its connections: the greeting, and a `Narrator` for each."""
 
-    def __init__(self, model: Model, metrics: Metrics, settings: ServeSettings) -> None:
+    def __init__(self, model: Model, metrics: Metrics, settings: ServeSettings, watch: Watch | None = None) -> None:
         smoothing = model.spec.smoothing
         self._average_s = smoothing.average_s if settings.average_s is None else settings.average_s
         self._dwell_s = smoothing.dwell_s if settings.dwell_s is None else settings.dwell_s
-        self._model, self.metrics = model, metrics
+        self._model, self.metrics, self._watch = model, metrics, watch
         self.greeting = wire.hello(model.spec, self._average_s, self._dwell_s)
 
     def narrator(self, via: str) -> Narrator:
@@ -33,14 +34,14 @@ class Speaker:
         smoother = None
         if isinstance(task, States):
             smoother = Smoother(task.names, self._model.spec.thresholds, self._average_s, self._dwell_s)
-        return Narrator(smoother, self.metrics, via)
+        return Narrator(smoother, self.metrics, via, self._watch)
 
 
 class Narrator:
     """One for each connection; keeps its smoothing."""
 
-    def __init__(self, smoother: Smoother | None, metrics: Metrics, via: str) -> None:
-        self._smoother, self.metrics, self._via = smoother, metrics, via
+    def __init__(self, smoother: Smoother | None, metrics: Metrics, via: str, watch: Watch | None = None) -> None:
+        self._smoother, self.metrics, self._via, self._watch = smoother, metrics, via, watch
         self._opened_s = time.perf_counter()
 
     def message(self, told: Told, seq: int, t_ms: float | None, at_s: float, dropped: int) -> dict[str, Json]:
@@ -48,6 +49,8 @@ class Narrator:
         smoothed = self._smooth(at_s - self._opened_s, told)
         age_ms = (time.perf_counter() - at_s) * 1e3
         self.metrics.tell(self._via, told.infer_ms, age_ms)
+        if self._watch is not None:
+            self._watch.note(self._via, told, age_ms)
         self.metrics.events.inc(len(smoothed.events))
         message = wire.result(seq, t_ms, told.result.to_json(), told.size, age_ms=age_ms, infer_ms=told.infer_ms)
         return wire.streamed(message, smoothed.to_json(), smoothed.events, dropped)

@@ -23,11 +23,14 @@ from telltale.serve.body import read_picture
 from telltale.serve.docs_page import docs_page
 from telltale.serve.engine import Engine, Model
 from telltale.serve.handshake import accept_origin
+from telltale.serve.history import open_history
 from telltale.serve.metrics import Metrics
+from telltale.serve.monitor import Monitor, mount_monitor
 from telltale.serve.schema import TELL_BODY, TELL_ERRORS, TELL_QUERY, HealthBody, ToldBody
 from telltale.serve.settings import ANY_ORIGIN, ServeSettings
 from telltale.serve.site import PageHeaders, mount_bundle, mount_pages
 from telltale.serve.stream import Stream
+from telltale.serve.watch import Watch
 from telltale.tasks.task import Json
 
 if TYPE_CHECKING:
@@ -38,17 +41,23 @@ log = logging.getLogger("telltale.serve")
 PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 
 
-def create_app(model: Model, *, pages: bool = True, settings: ServeSettings | None = None) -> FastAPI:
+def create_app(
+    model: Model, *, pages: bool = True, settings: ServeSettings | None = None, rival: Model | None = None
+) -> FastAPI:
     """Everything docs/serve.md describes, for one model.
 
-    model: a `Predictor`. pages: also serve `/`, `/car/`, `/widget/` and `/vendor/`.
+    model: a `Predictor`. pages: also serve `/`, `/car/`, `/widget/` and `/vendor/`. rival: another one, to compare with
+    in the monitor.
     settings.allow_origins None means no foreign page here: the host is not known yet.
     """
     settings = settings or ServeSettings()
     engine = Engine(model, settings.worker_count(), settings.max_pixels)
 
     metrics = Metrics()
-    speaker = Speaker(model, metrics, settings)
+    watch = None
+    if settings.monitor is not None:
+        watch = Watch(open_history(settings.monitor))
+    speaker = Speaker(model, metrics, settings, watch)
     streams: Streams | None = None
 
     @asynccontextmanager
@@ -57,6 +66,8 @@ def create_app(model: Model, *, pages: bool = True, settings: ServeSettings | No
         if streams is not None:
             await streams.close()
         engine.close()
+        if watch is not None:
+            watch.close()
 
     app = FastAPI(
         title=f"telltale: {model.spec.name}",
@@ -67,7 +78,7 @@ def create_app(model: Model, *, pages: bool = True, settings: ServeSettings | No
         lifespan=lifespan,
     )
     _add_errors(app, metrics)
-    _add_tell(app, model, engine, metrics, settings)
+    _add_tell(app, model, engine, metrics, settings, watch)
     _add_socket(app, engine, speaker, settings)
     if importlib.util.find_spec("aiortc") is not None:
         from telltale.serve.rtc import Streams
@@ -77,8 +88,10 @@ def create_app(model: Model, *, pages: bool = True, settings: ServeSettings | No
         mount_streams(app, streams, settings)
     _add_state(app, model, metrics)
     mount_bundle(app, model)
+    if watch is not None and settings.monitor is not None:
+        mount_monitor(app, Monitor(model, rival, engine, watch, metrics, settings, settings.monitor))
     if pages:
-        mount_pages(app, model.spec)
+        mount_pages(app, model.spec, monitor=watch is not None)
     allowed = [origin.rstrip("/") for origin in settings.allow_origins or ()]
     app.add_middleware(
         CORSMiddleware,
@@ -92,7 +105,9 @@ def create_app(model: Model, *, pages: bool = True, settings: ServeSettings | No
     return app
 
 
-def _add_tell(app: FastAPI, model: Model, engine: Engine, metrics: Metrics, settings: ServeSettings) -> None:
+def _add_tell(
+    app: FastAPI, model: Model, engine: Engine, metrics: Metrics, settings: ServeSettings, watch: Watch | None
+) -> None:
     @app.post(
         "/api/tell",
         summary="Tell one picture",
@@ -108,6 +123,8 @@ def _add_tell(app: FastAPI, model: Model, engine: Engine, metrics: Metrics, sett
         told = await engine.tell(lambda: data)
         age_ms = (time.perf_counter() - start_s) * 1e3
         metrics.tell("http", told.infer_ms, age_ms)
+        if watch is not None:
+            watch.note("http", told, age_ms)
         message = wire.result(0, None, told.result.to_json(), told.size, age_ms=age_ms, infer_ms=told.infer_ms)
         if extras != Extras():
             thresholds = model.spec.thresholds

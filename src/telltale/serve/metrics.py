@@ -33,5 +33,16 @@ class Metrics:
         self.infer_s.observe(infer_ms / 1e3)
         self.age_s.observe(age_ms / 1e3)
 
+    def totals(self) -> dict[str, int]:
+        """Frames dropped and errors answered so far."""
+        errors = sum(
+            sample.value
+            for family in self.errors.collect()
+            for sample in family.samples
+            if sample.name == "telltale_errors_total"
+        )
+        dropped = self._registry.get_sample_value("telltale_frames_dropped_total") or 0.0
+        return {"dropped": int(dropped), "errors": int(errors)}
+
     def text(self) -> bytes:
         return generate_latest(self._registry)

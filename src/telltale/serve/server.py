@@ -52,15 +52,18 @@ def run_server(
     settings: ServeSettings | None = None,
     pages: bool = True,
     variant: VariantName = "auto",
+    rival: str | PathLike[str] | None = None,
     say: Callable[[str], None] = say_now,
 ) -> None:
     """Serve a bundle until Ctrl-C, which it returns from as from any other end.
 
-    port: 0 takes a free one. tls: None serves plain HTTP. say: told the address, and what to know of it.
+    port: 0 takes a free one. tls: None serves plain HTTP. rival: a bundle to compare with in the monitor.
+    say: told the address, and what to know of it.
     Raises BundleError, MissingPartError, ServeError (port taken, host not ours, certificate unfit).
     """
     settings = settings or ServeSettings()
-    server = Running(open_fastest(bundle, variant), host, port, tls, settings, pages)
+    other = None if rival is None else Predictor.open(rival)
+    server = Running(open_fastest(bundle, variant), host, port, tls, settings, pages, other)
     say(f"telltale serves {bundle} at {server.url}")
     say(f"frames: {server.ws_url}   interface: {server.url}/docs   Ctrl-C stops")
     for line in _warnings(host, tls, settings):
@@ -111,12 +114,22 @@ class Running:
     """A bound socket and the server behind it."""
 
     def __init__(
-        self, model: Model, host: str, port: int, tls: Tls | None, settings: ServeSettings, pages: bool
+        self,
+        model: Model,
+        host: str,
+        port: int,
+        tls: Tls | None,
+        settings: ServeSettings,
+        pages: bool,
+        rival: Model | None = None,
     ) -> None:
         self._socket = bind(host, port)
-        settings = dataclasses.replace(settings, allow_origins=settings.origins(host), ice=settings.ice_at(host))
+        monitor = settings.monitor and dataclasses.replace(settings.monitor, local=is_loopback(host))
+        settings = dataclasses.replace(
+            settings, allow_origins=settings.origins(host), ice=settings.ice_at(host), monitor=monitor
+        )
         try:
-            app = create_app(model, pages=pages, settings=settings)
+            app = create_app(model, pages=pages, settings=settings, rival=rival)
             config = uvicorn.Config(
                 app,
                 log_config=None,
@@ -223,8 +236,11 @@ class ServerThread:
         tls: Tls | None = None,
         settings: ServeSettings | None = None,
         pages: bool = True,
+        rival: Model | None = None,
     ) -> None:
-        self._start: Callable[[], Running] = lambda: Running(model, host, port, tls, settings or ServeSettings(), pages)
+        self._start: Callable[[], Running] = lambda: Running(
+            model, host, port, tls, settings or ServeSettings(), pages, rival
+        )
 
     def __enter__(self) -> ServerThread:
         self._running = self._start()

@@ -6,6 +6,7 @@ import ipaddress
 import math
 import os
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from telltale.errors import ConfigError
@@ -13,6 +14,27 @@ from telltale.preprocess import MAX_PIXELS
 from telltale.streams.reach import Ice, addresses_for
 
 ANY_ORIGIN = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class MonitorSettings:
+    """What the monitor keeps, and who may see it.
+
+    history: its file; None: in memory, lost at the end. keep_days, keep_mb: older and more is thrown away.
+    project: a project's folder, to which unsure pictures can be sent. local: only this machine reaches the server.
+    """
+
+    history: Path | None = None
+    keep_days: float = 7.0
+    keep_mb: float = 500.0
+    project: Path | None = None
+    local: bool = True
+
+    def __post_init__(self) -> None:
+        """Raises ConfigError on what cannot be meant."""
+        for name, value in (("keep-days", self.keep_days), ("keep-mb", self.keep_mb)):
+            if not (math.isfinite(value) and value > 0):
+                raise ConfigError(f"--{name}", expected="a number above 0", got=str(value))
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +46,7 @@ class ServeSettings:
     allow_origins: foreign pages (`https://host[:port]`) that may use the server; `*`: any. The server's own pages
     and programs that send no Origin always may. None: any on a loopback address, else none.
     ice: where WebRTC may be reached; no addresses in it: the server's own. streams, viewers: at most so many at once.
+    monitor: None serves no monitor.
     """
 
     max_bytes: int = 20_000_000
@@ -35,6 +58,7 @@ class ServeSettings:
     ice: Ice = field(default_factory=lambda: Ice(addresses=()))
     streams: int = 8
     viewers: int = 32
+    monitor: MonitorSettings | None = None
 
     def __post_init__(self) -> None:
         """Raises ConfigError on what cannot be meant."""

@@ -20,7 +20,7 @@ from telltale.serve.engine import Model
 from telltale.serve.look import page
 from telltale.serve.schema import ErrorBody
 
-PAGES = ("car", "widget", "vendor")
+PAGES = ("car", "monitor", "widget", "vendor")
 
 
 class PageHeaders:
@@ -55,15 +55,17 @@ class Pages(StaticFiles):
         return response
 
 
-def mount_pages(app: FastAPI, spec: BundleSpec) -> None:
-    """`/`, and the folders of `web_root()` that are there. Raises MissingPartError."""
+def mount_pages(app: FastAPI, spec: BundleSpec, *, monitor: bool = False) -> None:
+    """`/`, and the folders of `web_root()` that are there. monitor: `/` is the monitor. Raises MissingPartError."""
     root = web_root()
-    there = [name for name in PAGES if (root / name).is_dir()]
+    there = [name for name in PAGES if (root / name).is_dir() and (name != "monitor" or monitor)]
     for name in there:
         app.mount(f"/{name}", Pages(directory=(root / name).resolve(), html=True), name=name)
 
     @app.get("/", include_in_schema=False)
     async def index() -> HTMLResponse:
+        if "monitor" in there:
+            return HTMLResponse((root / "monitor" / "index.html").read_text(encoding="utf-8"))
         return HTMLResponse(index_page(spec, there))
 
 
