@@ -18,7 +18,7 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on where the newest (or --name's) run stopped.")] = False,
     minutes: Annotated[float | None, typer.Option(help="Train for this long.", min=0.01)] = None,
     epochs: Annotated[int | None, typer.Option(help="Train for so many rounds.", min=1)] = None,
-    backbone: Annotated[str | None, typer.Option(help="pico, nano, tiny or small.")] = None,
+    backbone: Annotated[str | None, typer.Option(help="pico, nano, tiny, small, or a plan: 8-16-24x2-32.")] = None,
     allow_leak: Annotated[bool, typer.Option("--allow-leak", help="Train although near-duplicates cross a split.")] = (
         False
     ),

@@ -10,14 +10,13 @@ where a normalisation per branch costs 1.4 times as much on a CPU. See docs/trai
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Protocol, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from telltale.errors import ConfigError
+from telltale.model.plan import PLANS, UNET, Layer, read_plan
 from telltale.model.unet import UnetTiny
 
 
@@ -71,14 +70,6 @@ class Plain(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return functional.relu(self.conv(x))
-
-
-@dataclass(frozen=True, slots=True)
-class Layer:
-    """One 3x3 layer: its output channels and its stride."""
-
-    channels: int
-    stride: int
 
 
 class Backbone(Protocol):
@@ -143,32 +134,21 @@ def _stages(layers: tuple[Layer, ...]) -> Iterator[tuple[int, int, int]]:
             yield index, layer.channels, stride
 
 
-def _plan(*stages: tuple[int, int]) -> tuple[Layer, ...]:
-    """Stages of (channels, layers), each halving the picture once."""
-    return tuple(Layer(channels, 2 if k == 0 else 1) for channels, count in stages for k in range(count))
-
-
-BACKBONES: dict[str, tuple[Layer, ...]] = {
-    "pico": _plan((8, 1), (12, 1), (20, 1), (28, 1), (32, 1)),
-    "nano": _plan((16, 1), (32, 1), (48, 1), (64, 1), (64, 1)),
-    "tiny": _plan((24, 1), (48, 1), (80, 1), (128, 2), (128, 1)),
-    "small": _plan((32, 1), (64, 2), (128, 3), (256, 3), (320, 1)),
-}
-"""Name to layers. A layer with few channels is bound by memory, not by sums, so each net strides at
-once and spends its layers where the picture is small."""
-
-
-UNET = "unet_tiny"
-"""The one backbone that is no chain: see `unet.py`."""
+BACKBONES: dict[str, tuple[Layer, ...]] = {name: read_plan(name).layers for name in PLANS}
+"""Name to layers."""
 
 
 def make_backbone(name: str) -> Backbone:
-    """A fresh backbone. Raises ConfigError on an unknown name."""
-    check_backbone(name)
-    return UnetTiny() if name == UNET else PlainNet(BACKBONES[name])
+    """A fresh backbone, by its name or plan. Raises ConfigError on what is neither."""
+    return UnetTiny() if name == UNET else PlainNet(read_plan(name).layers)
 
 
 def check_backbone(name: str) -> None:
-    """Raises ConfigError on an unknown name."""
-    if name not in (*BACKBONES, UNET):
-        raise ConfigError("train.backbone", expected=" or ".join((*BACKBONES, UNET)), got=repr(name))
+    """Raises ConfigError on what is neither a name nor a plan."""
+    if name != UNET:
+        read_plan(name)
+
+
+def hidden_of(name: str) -> int | None:
+    """How many hidden units the plan gives to the head; None where it leaves that to the head."""
+    return None if name == UNET else read_plan(name).hidden

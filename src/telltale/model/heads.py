@@ -41,11 +41,11 @@ class StatesHead(nn.Module):
     the units' own bias shared evenly among places.
     """
 
-    def __init__(self, channels: int, names: int, height: int, width: int) -> None:
+    def __init__(self, channels: int, names: int, height: int, width: int, hidden: int | None = None) -> None:
         super().__init__()
         self.pool = (math.ceil(height / GRID[0]), math.ceil(width / GRID[1]))
         self.grid = (math.ceil(height / self.pool[0]), math.ceil(width / self.pool[1]))
-        self.width = min(WIDEST, 2 * channels)
+        self.width = hidden or min(WIDEST, 2 * channels)
         self.mix = nn.Linear(channels * self.grid[0] * self.grid[1], self.width, bias=False)
         self.norm: nn.Module = nn.BatchNorm1d(self.width)
         self.tell = nn.Linear(self.width, names)
@@ -103,12 +103,16 @@ def _folded(weight: Tensor, norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What a head is built for: the backbone's maps, finest first, and the input's height and width."""
+    """What a head is built for: the backbone's maps, finest first, and the input's height and width.
+
+    hidden: units of its hidden layer, None for its own choice; a head without one passes over it.
+    """
 
     channels: tuple[int, ...]
     strides: tuple[int, ...]
     height: int
     width: int
+    hidden: int | None = None
 
     @property
     def last(self) -> tuple[int, int]:
@@ -120,7 +124,7 @@ Head = Callable[[Task, Shape], nn.Module]
 
 
 def _states(task: Task, shape: Shape) -> nn.Module:
-    return StatesHead(shape.channels[-1], len(task.names), *shape.last)
+    return StatesHead(shape.channels[-1], len(task.names), *shape.last, shape.hidden)
 
 
 def _mask(task: Task, shape: Shape) -> nn.Module:

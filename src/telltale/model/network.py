@@ -8,7 +8,7 @@ from typing import Protocol, cast
 import torch
 from torch import Tensor, nn
 
-from telltale.model.backbones import Backbone, make_backbone
+from telltale.model.backbones import Backbone, hidden_of, make_backbone
 from telltale.model.heads import Shape, make_head
 from telltale.model.unet import STRIDE as UNET_STRIDE
 from telltale.model.unet import UnetTiny
@@ -65,10 +65,11 @@ class Network(nn.Module):
 def build(backbone: str, task: Task, height: int, width: int, *, hints: int = 0) -> Network:
     """A fresh network with random weights (from torch's global generator). Raises ConfigError on an unknown name.
 
+    backbone: a name or a plan (`telltale.model.plan`).
     hints: how many numbers it also learns while training.
     """
     body = make_backbone(backbone)
-    head = make_head(task, Shape(body.channels, body.strides, height, width))
+    head = make_head(task, Shape(body.channels, body.strides, height, width, hidden_of(backbone)))
     return Network(body, head, task, height, width, hints)
 
 
