@@ -32,6 +32,7 @@ from telltale.dataset.catalogue import Catalogue, Example
 from telltale.dataset.near import find_leaks
 from telltale.dataset.split import plan_split
 from telltale.evaluate import Evaluation, Table, evaluate
+from telltale.evaluate.curves import risk_coverage
 from telltale.evaluate.evaluation import assess, combinations
 from telltale.model.checkpoint import LAST, load
 from telltale.preprocess import decode
@@ -40,6 +41,8 @@ from telltale.project import Project, Split
 from telltale.tasks import stack_targets
 from telltale.tasks.calibrate import tune_thresholds
 from telltale.train import run
+
+TARGET = {"told_accuracy": 0.99, "coverage": 0.85}
 
 HELD = 8
 """Combinations of 32 that are never trained."""
@@ -117,11 +120,25 @@ def numbers(evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
+def right_at(evaluation: Evaluation, coverage: float) -> dict[str, float]:
+    """Share right among the surest answers, `coverage` of all of them, for each head and overall."""
+    table = evaluation.scored
+    answers, truth = table.probabilities.astype(np.float64), table.target.values >= 0.5
+    columns = {name: (answers[:, k], truth[:, k]) for k, name in enumerate(table.names)}
+    columns["overall"] = (answers.ravel(), truth.ravel())
+    right = {}
+    for name, (p, on) in columns.items():
+        risk = risk_coverage(p, on)
+        right[name] = round(1 - float(risk.error[int(np.searchsorted(risk.coverage, coverage))]), 4)
+    return right
+
+
 def reached(evaluation: Evaluation) -> dict[str, bool]:
-    """Whether told answers are 99 % right at 85 % coverage, for each head and overall."""
+    """Whether answers told by the bundle's thresholds are 99 % right at 85 % coverage, for each head and overall."""
     rows = {**evaluation.heads, "overall": evaluation.overall}
     return {
-        name: (row["told_accuracy"].value or 0) >= 0.99 and (row["coverage"].value or 0) >= 0.85
+        name: (row["told_accuracy"].value or 0) >= TARGET["told_accuracy"]
+        and (row["coverage"].value or 0) >= TARGET["coverage"]
         for name, row in rows.items()
     }
 
@@ -159,13 +176,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "never_trained": held,
         "near_duplicates_of_training_in_test": len(leaks),
         "minutes": given.minutes,
-        "target": {"told_accuracy": 0.99, "coverage": 0.85},
+        "target": TARGET,
         "reached": reached(ours),
         "telltale": {
             "backbone": bundle.spec.model.backbone,
             "parameters": bundle.spec.model.parameters,
             "macs": bundle.spec.model.macs,
             "epochs": epochs,
+            "right_at_target_coverage": right_at(ours, TARGET["coverage"]),
             **numbers(ours),
         },
     }
@@ -173,9 +191,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(name, *(f"{key} {row[key].value:.4f}" for key in ("coverage", "told_accuracy", "accuracy", "auroc")))
     if given.no_plain:
         return
+    print("right among the surest 85 %:", right_at(ours, TARGET["coverage"]))
     theirs = plain(project, bundle, tests, given.minutes)
     print("plain CNN:", theirs.headline)
-    keep("accuracy", {**told, "plain_cnn": numbers(theirs)})
+    keep(
+        "accuracy",
+        {**told, "plain_cnn": {"right_at_target_coverage": right_at(theirs, TARGET["coverage"]), **numbers(theirs)}},
+    )
 
 
 if __name__ == "__main__":
