@@ -363,13 +363,21 @@ static void area_across(const tt_prep *prep, const uint8_t *row, int from)
 }
 
 #ifdef TT_PREP_NEON
-/* Four bytes as floats: R, G, B and the byte behind them, whose sum is overwritten by the next target. */
-static inline float32x4_t four(const uint8_t *pixel)
+/* sum + a * b, rounded twice as OpenCV does: VMLA is not fused (VFMA would be). As words, for a compiler that may not
+ * contract has no other way to write it. */
+static inline float32x4_t add_product(float32x4_t sum, float32x4_t a, float32x4_t b)
 {
-    uint32_t word;
-    memcpy(&word, pixel, 4);
-    uint16x8_t wide = vmovl_u8(vreinterpret_u8_u32(vdup_n_u32(word)));
-    return vcvtq_f32_u32(vmovl_u16(vget_low_u16(wide)));
+    __asm__("vmla.f32 %q0, %q1, %q2" : "+w"(sum) : "w"(a), "w"(b));
+    return sum;
+}
+
+/* Four bytes as floats: R, G, B and the byte behind them, whose sum the next target overwrites; on to the next pixel.
+ * A pixel lies at any address, which C would have us copy byte by byte. */
+static inline float32x4_t next_four(const uint8_t **pixel)
+{
+    uint8x8_t bytes;
+    __asm__("vld1.32 {%P0[0]}, [%1], %2" : "=w"(bytes), "+r"(*pixel) : "r"(3), "m"(*(const uint8_t(*)[4]) * pixel));
+    return vcvtq_f32_u32(vmovl_u16(vget_low_u16(vmovl_u8(bytes))));
 }
 
 /* All targets but the last, behind whose pixels the row may end. Additions in the order of area_across. */
@@ -381,11 +389,10 @@ static int area_across_neon(const tt_prep *prep, const uint8_t *row)
     if (prep->channels != 3 || prep->from_width == prep->to_width) return 0;
     for (int t = 0; t < last; t++, cell++, above += 3) {
         const uint8_t *pixel = row + cell->first * 3;
-        float32x4_t sum = vmulq_n_f32(four(pixel), cell->head);
-        float32x4_t body = vdupq_n_f32(cell->body);
+        float32x4_t sum = vmulq_n_f32(next_four(&pixel), cell->head), body = vdupq_n_f32(cell->body);
         int i = cell->count - 2;
-        for (; i > 0; i--) sum = vaddq_f32(sum, vmulq_f32(four(pixel += 3), body));
-        if (i == 0) sum = vaddq_f32(sum, vmulq_n_f32(four(pixel + 3), cell->tail));
+        for (; i > 0; i--) sum = add_product(sum, next_four(&pixel), body);
+        if (i == 0) sum = add_product(sum, next_four(&pixel), vdupq_n_f32(cell->tail));
         vst1q_f32(above, sum);
     }
     return last;
@@ -398,15 +405,12 @@ static void area_down(const tt_prep *prep, float weight, int first)
     float *sums = prep->sums;
     int samples = prep->to_width * prep->channels, k = 0;
 #ifdef TT_PREP_NEON
-    for (; k + 8 <= samples; k += 8) {
-        float32x4_t a = vmulq_n_f32(vld1q_f32(above + k), weight), b = vmulq_n_f32(vld1q_f32(above + k + 4), weight);
-        if (!first) {
-            a = vaddq_f32(vld1q_f32(sums + k), a);
-            b = vaddq_f32(vld1q_f32(sums + k + 4), b);
-        }
-        vst1q_f32(sums + k, a);
-        vst1q_f32(sums + k + 4, b);
-    }
+    float32x4_t share = vdupq_n_f32(weight);
+    if (first)
+        for (; k + 4 <= samples; k += 4) vst1q_f32(sums + k, vmulq_f32(vld1q_f32(above + k), share));
+    else
+        for (; k + 4 <= samples; k += 4)
+            vst1q_f32(sums + k, add_product(vld1q_f32(sums + k), vld1q_f32(above + k), share));
 #endif
     if (first)
         for (; k < samples; k++) sums[k] = above[k] * weight;

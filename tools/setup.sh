@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Brings a fresh Debian machine with Python and apt to where telltale builds, runs and passes its tests.
-# Says what it installs; does nothing that is already done. Usage: tools/setup.sh [web] [python] [browser] [cross]
+# Says what it installs; does nothing that is already done. Usage: tools/setup.sh [web] [python] [browser] [cross] [armhf]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 say() { printf '\033[1msetup\033[0m %s\n' "$*" >&2; }
@@ -58,16 +58,20 @@ cross_part() { # for the C runtime inside cameras; nothing else needs it
   command -v mosquitto >/dev/null || [ -x /usr/sbin/mosquitto ] || missing+=(mosquitto) # to publish to, in tests
   command -v mosquitto_sub >/dev/null || missing+=(mosquitto-clients)
   [ ${#missing[@]} = 0 ] || apt_get "${missing[@]}" || say "going on without a cross-compiler"
+  armhf_part
+}
+
+armhf_part() {
   armhf_jpeg || say "going on without libjpeg-turbo for ARMv7: telltale-cam is then built for this machine only"
 }
 
-# Debian's libjpeg-turbo for armhf (headers and libjpeg.a) into .cache/armhf. Unpacked beside the system, not installed
+# Debian's libjpeg-turbo for armhf (headers and libjpeg.a) into .cache/armhf, or TELLTALE_ARMHF. Unpacked beside the system, not installed
 # in it: `dpkg --add-architecture armhf` wants every shared package at one version and changes every later apt update.
 armhf_jpeg() {
-  local root=$PWD/.cache/armhf
+  local root=${TELLTALE_ARMHF:-$PWD/.cache/armhf}
   [ ! -f "$root/usr/lib/arm-linux-gnueabihf/libjpeg.a" ] || return 0
   command -v apt-get >/dev/null && command -v dpkg >/dev/null || return 1
-  say "unpacking libjpeg-turbo for ARMv7 into .cache/armhf"
+  say "unpacking libjpeg-turbo for ARMv7 into $root"
   mkdir -p "$root/lists/partial" "$root/archives/partial"
   local apart=(-oAPT::Architecture=armhf -oAPT::Architectures=armhf -oDir::State::Lists="$root/lists"
     -oDir::Cache="$root" -oDir::State::status=/dev/null -oDebug::NoLocking=1 -oAPT::Sandbox::User="$(id -un)")
