@@ -11,6 +11,8 @@ ALL = {
     "augment": "bench.train_augment",
     "accuracy": "bench.accuracy",
     "export": "bench.export_speed",
+    "mask_speed": "bench.mask_speed",
+    "mask_accuracy": "bench.mask_accuracy",
     "serve_latency": "bench.serve_latency",
     "serve_load": "bench.serve_load",
     "browser": "bench.browser_local",

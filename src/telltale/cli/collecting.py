@@ -113,10 +113,10 @@ def collect_from_folder(
             )
         for line in report.lines():
             out.print(line, markup=False)
-        _join_near_duplicates(catalogue, opened)
+        join_near_duplicates(catalogue, opened)
 
 
-def _join_near_duplicates(catalogue: Catalogue, project: Project) -> None:
+def join_near_duplicates(catalogue: Catalogue, project: Project) -> None:
     """Where nobody knows groups, near-duplicates become one, so that no split can tear them apart."""
     from telltale.dataset.near import group_near_duplicates
 

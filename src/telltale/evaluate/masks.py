@@ -196,7 +196,7 @@ def evaluate_masks(
     except KeyboardInterrupt as error:
         raise Interrupted("evaluate", got="Ctrl-C", next="nothing was changed; run it again") from error
     clustered = Clustered(tallies[group] for group in sorted(tallies))
-    overall, heads = _measure(bundle.task, clustered, replicates, seed)
+    overall, heads = measure_masks(bundle.task, clustered, replicates, seed)
     return MaskEvaluation(
         title=bundle.spec.name,
         task=bundle.task,
@@ -265,7 +265,7 @@ def _rows(task: Task, seen: Seen, tally: MaskTally) -> Iterator[Row]:
         )
 
 
-def _measure(
+def measure_masks(
     task: Task, clustered: Clustered, replicates: int, seed: int
 ) -> tuple[dict[str, Measure], dict[str, dict[str, Measure]]]:
     """Overall and for each name: every metric of KEYS with its interval; without one where there is one group only."""
