@@ -175,7 +175,8 @@ def test_a_heatmap_colours_what_is_likely_and_leaves_the_rest_alone() -> None:
     assert out.shape == (100, 140 + LEGEND_PX, 3)
     assert (out[5:20, 5:20] == 120).all()
     inside = out[55, 50].astype(int)
-    expected = 120 * (1 - 0.9 * 0.75) + colours()[229].astype(float) * 0.9 * 0.75
+    weight = 0.75 * 0.9**0.5
+    expected = 120 * (1 - weight) + colours()[229].astype(float) * weight
     np.testing.assert_allclose(inside, expected, atol=2)
     assert (image == 120).all()
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from telltale.bundle.spec import BundleSpec, Variant
 from telltale.tasks.task import Json
@@ -15,7 +16,37 @@ HUB_LICENCES = frozenset({"apache-2.0", "mit", "bsd-3-clause", "cc-by-4.0", "cc-
 """Names the header takes as they are; any other licence is `other` with its own name."""
 
 
-HEAD_MEASURES = ("coverage", "told_accuracy", "accuracy", "f1", "auroc", "ece")
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What the card says of a kind of task. pipeline: Hugging Face's tag. promise: of `unsure`."""
+
+    pipeline: str
+    answer: str
+    measures: tuple[str, ...]
+    promise: str
+
+
+WORDS = {
+    "states": Words(
+        "image-classification",
+        "whether each of these is `on` or `off`, or that it is `unsure`",
+        ("coverage", "told_accuracy", "accuracy", "f1", "auroc", "ece"),
+        "told answers wrong at most {error:.1%} of the time, with {confidence:.0%} confidence",
+    ),
+    "mask": Words(
+        "image-segmentation",
+        "which pixels show each of these, and which regions they make",
+        ("dice", "iou", "auroc", "aupro", "region_recall", "false_regions_good"),
+        "at most {error:.1%} of the regions missed, in expectation",
+    ),
+}
+"""Kind of task to its words."""
+
+FITS = {
+    "stretch": "A picture of any size is stretched to {width}x{height}",
+    "letterbox": "A picture of any size is fitted with grey padding to {width}x{height}",
+    "tile": "A picture of any size is seen at {scale:g} of its size, in windows whose sides {stride} divides",
+}
 
 
 def model_card(spec: BundleSpec) -> str:
@@ -36,7 +67,7 @@ def model_card(spec: BundleSpec) -> str:
 
 def _header(spec: BundleSpec) -> str:
     licence = spec.licence.lower()
-    lines = ["---", "library_name: telltale", "pipeline_tag: image-classification"]
+    lines = ["---", "library_name: telltale", f"pipeline_tag: {_words(spec).pipeline}"]
     if licence in HUB_LICENCES:
         lines.append(f"license: {licence}")
     else:
@@ -47,7 +78,11 @@ def _header(spec: BundleSpec) -> str:
 
 def _results(spec: BundleSpec) -> list[str]:
     """`model-index`, where evaluate has filled in overall numbers."""
-    found = [(name, value) for name, value in _overall(spec) if name in ("accuracy", "f1", "told_accuracy", "coverage")]
+    found = [
+        (name, value)
+        for name, value in _overall(spec)
+        if name in ("accuracy", "f1", "told_accuracy", "coverage", "dice", "iou", "auroc")
+    ]
     if not found:
         return []
     lines = [
@@ -55,7 +90,7 @@ def _results(spec: BundleSpec) -> list[str]:
         f"- name: {json.dumps(spec.name)}",
         "  results:",
         "  - task:",
-        "      type: image-classification",
+        f"      type: {_words(spec).pipeline}",
         "    dataset:",
         "      name: test split",
         f"      type: {json.dumps(spec.data.hash[:12] or 'unknown')}",
@@ -69,12 +104,16 @@ def _results(spec: BundleSpec) -> list[str]:
 def _what(spec: BundleSpec) -> str:
     names = ", ".join(f"`{name}`" for name in spec.make_task().names)
     width, height = spec.input.width, spec.input.height
-    fit = "stretched" if spec.input.fit == "stretch" else "fitted with grey padding"
+    fit = FITS[spec.input.fit].format(width=width, height=height, scale=spec.input.scale, stride=spec.model.stride)
+    shape = "(N, H, W, 3)" if spec.input.fit == "tile" else f"(N, {height}, {width}, 3)"
     return (
-        f"Tells, for one picture, whether each of these is `on` or `off`, or that it is `unsure`: {names}.\n\n"
-        f"A picture of any size is {fit} to {width}x{height}; `model.onnx` takes it as uint8 (N, {height}, {width}, 3) "
-        "RGB, and holds normalisation, calibration and sigmoid."
+        f"Tells, for one picture, {_words(spec).answer}: {names}.\n\n"
+        f"{fit}; `model.onnx` takes it as uint8 {shape} RGB, and holds normalisation, calibration and sigmoid."
     )
+
+
+def _words(spec: BundleSpec) -> Words:
+    return WORDS.get(spec.task["kind"], WORDS["states"])
 
 
 def _use(spec: BundleSpec) -> str:
@@ -91,10 +130,8 @@ def _thresholds(spec: BundleSpec) -> str:
     ]
     text = "## Answers\n\n" + _table(("name", "off up to", "on from", "temperature", "guarantee"), rows)
     if spec.unsure.notes:
-        text += (
-            f"\n\nAsked for: told answers wrong at most {spec.unsure.error:.1%} of the time, with "
-            f"{spec.unsure.confidence:.0%} confidence, for pictures like those it was calibrated on."
-        )
+        promise = _words(spec).promise.format(error=spec.unsure.error, confidence=spec.unsure.confidence)
+        text += f"\n\nAsked for: {promise}, for pictures like those it was calibrated on."
     return text
 
 
@@ -106,7 +143,7 @@ def _numbers(spec: BundleSpec) -> str:
     parts = ["## Numbers", *([headline] if isinstance(headline, str) else []), "On the test split, over all names:"]
     parts.append(_table(("measure", "value", "interval"), rows))
     heads = list(_head_rows(spec))
-    return "\n\n".join([*parts, *(["Name by name:", _table(("name", *HEAD_MEASURES), heads)] if heads else [])])
+    return "\n\n".join([*parts, *(["Name by name:", _table(("name", *_words(spec).measures), heads)] if heads else [])])
 
 
 def _head_rows(spec: BundleSpec) -> Iterator[tuple[str, ...]]:
@@ -114,7 +151,7 @@ def _head_rows(spec: BundleSpec) -> Iterator[tuple[str, ...]]:
     heads = spec.metrics.get("heads")
     for name, measures in heads.items() if isinstance(heads, dict) else ():
         if isinstance(measures, dict):
-            values = (_value(measures.get(measure))[0] for measure in HEAD_MEASURES)
+            values = (_value(measures.get(measure))[0] for measure in _words(spec).measures)
             yield (str(name), *("" if value is None else f"{value:.4f}" for value in values))
 
 

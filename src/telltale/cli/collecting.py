@@ -126,6 +126,28 @@ def join_near_duplicates(catalogue: Catalogue, project: Project) -> None:
     catalogue.merge_groups(joins)
     if joins:
         out.print(f"no groups given: {len(joins)} pictures joined the group of a near-duplicate")
+    if project.config.make_task().kind == "mask":
+        _join_same_surfaces(catalogue)
+
+
+def _join_same_surfaces(catalogue: Catalogue) -> None:
+    """Parts that were shot more than once, at another exposure or cropped anew, become one group each."""
+    from telltale.dataset import surface
+
+    examples = catalogue.examples()
+    if len(examples) > surface.MOST:
+        out.print(
+            f"note: more than {surface.MOST} pictures: whether a part was shot twice was not looked for; give groups"
+        )
+        return
+    with progress("the same part again?", len(examples)) as step:
+        same = surface.find_same_surfaces(examples, progress=step)
+    joins = surface.group_same_surfaces(examples, same)
+    catalogue.merge_groups(joins)
+    if joins:
+        out.print(f"no groups given: {len(joins)} pictures joined the group of another picture of the same part")
+    elif same:
+        out.print("note: most pictures share a background: whether a part was shot twice cannot be told; give groups")
 
 
 def _audit(folder: Path, sheet: Path | None) -> None:

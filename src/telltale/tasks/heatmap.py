@@ -1,7 +1,8 @@
 """A probability map over its picture. Knows nothing of models; `mask` results are what it draws.
 
-The colours are cividis (Nunez, Anderton and Renslow 2018): from blue to yellow, rising in lightness, and alike to
-readers with and without colour-blindness. Outlines are white on black, so that they show on any ground.
+The colours are plasma (van der Walt and Smith 2015): from blue over magenta to yellow, rising evenly in lightness, so
+that readers with and without colour-blindness rank them alike. Cividis was tried first: its middle is grey, and nothing
+to see on grey metal. Outlines are white on black, so that they show on any ground.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ def create_heatmap(
     """The probability that something is there, over the picture: a copy, (H, W, 3) uint8, wider with a legend.
 
     image: (H, W, 3) uint8 RGB, of any size. name: which; None: the highest of all names.
-    opacity: of the colour where the probability is 1; where it is 0 the picture shows through untouched.
+    opacity: of the colour where the probability is 1, falling with its square root: at 0 the picture is untouched.
     outlines: of the regions, dashed where unsure, with their area in px, or in mm² where a pixel's size is known.
     legend: a scale from 0 to 1 on the right. Raises ConfigError on a name the result lacks.
     """
@@ -78,14 +79,14 @@ def create_heatmap(
 
 def colours() -> Image:
     """(256, 3) uint8 RGB, probability 0 first."""
-    ramp = cv2.applyColorMap(np.arange(256, dtype=np.uint8)[:, None], cv2.COLORMAP_CIVIDIS)
+    ramp = cv2.applyColorMap(np.arange(256, dtype=np.uint8)[:, None], cv2.COLORMAP_PLASMA)
     return np.asarray(cv2.cvtColor(ramp, cv2.COLOR_BGR2RGB)[:, 0], np.uint8)
 
 
 def _blend(image: Image, p: Floats, opacity: float) -> Image:
     level = np.clip(p * 255, 0, 255).astype(np.uint8)
     colour = colours()[level]
-    weight = cv2.merge([(p * np.float32(opacity)).astype(np.float32)] * 3)
+    weight = cv2.merge([np.asarray(np.sqrt(np.clip(p, 0, 1)) * np.float32(opacity), np.float32)] * 3)
     mixed = image.astype(np.float32) * (1 - weight) + colour.astype(np.float32) * weight
     return np.asarray(np.clip(mixed + 0.5, 0, 255), np.uint8)
 
@@ -97,7 +98,7 @@ def _outline(out: Image, p: Floats, reading: Read, scale: tuple[float, float], t
     for region in reading.regions[:50]:
         x, y, w, h = region.box
         inside = (p[y : y + h, x : x + w] >= region.cut).astype(np.uint8)
-        edges, _ = cv2.findContours(cv2.copyMakeBorder(inside, 1, 1, 1, 1, cv2.BORDER_CONSTANT), 3, 2)
+        edges, _ = cv2.findContours(cv2.copyMakeBorder(inside, 1, 1, 1, 1, cv2.BORDER_CONSTANT), cv2.RETR_TREE, 1)
         shift = np.array([x - 0.5, y - 0.5])
         lines = [np.round((edge[:, 0] + shift) * scale).astype(np.int32)[:, None] for edge in edges]
         if region.state == "on":
@@ -121,7 +122,7 @@ def _write_area(out: Image, region: Region, mm2: float | None, scale: tuple[floa
     height, width = out.shape[:2]
     if min(height, width) < 48:
         return
-    area = f"{region.area_px} px" if mm2 is None else f"{region.area_px * mm2:.3g} mm2"
+    area = f"{region.area_px} px" if mm2 is None else f"{region.area_px * mm2:.3g} mm²"
     text = f"{title} {area}".strip() + ("" if region.state == "on" else " ?")
     size = max(0.35, min(height, width) / 900)
     (w, h), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, size, 1)
@@ -129,7 +130,9 @@ def _write_area(out: Image, region: Region, mm2: float | None, scale: tuple[floa
     y = int(region.box[1] * scale[1]) - 4
     if y - h < 2:  # no room above
         y = int(min((region.box[1] + region.box[3]) * scale[1] + h + 4, height - 4))
-    cv2.putText(out, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, size, (0, 0, 0), 3, cv2.LINE_AA)
+    # A thicker stroke would set the letters wider in newer OpenCV, so the rim is the same text around itself.
+    for dx, dy in ((-1, -1), (-1, 1), (1, -1), (1, 1), (0, -1), (0, 1), (-1, 0), (1, 0)):
+        cv2.putText(out, text, (x + dx, y + dy), cv2.FONT_HERSHEY_SIMPLEX, size, (0, 0, 0), 1, cv2.LINE_AA)
     cv2.putText(out, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, size, (255, 255, 255), 1, cv2.LINE_AA)
 
 
