@@ -35,9 +35,9 @@ class Plan:
 
 
 FULL = Plan(
-    views=72,
+    views=90,
     combinations=None,
-    train="minutes = 3.0\nwatch = 0",
+    train="minutes = 3.5\nwatch = 0",
     split="train = 0.66\ncalibration = 0.19\ntest = 0.15",
 )
 QUICK = Plan(
