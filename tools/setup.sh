@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Brings a fresh Debian machine with Python and apt to where telltale builds, runs and passes its tests.
-# Says what it installs; does nothing that is already done. Usage: tools/setup.sh [web] [python] [browser] [cross] [armhf]
+# Says what it installs; does nothing that is already done.
+# Usage: tools/setup.sh [web] [python] [browser] [cross] [armhf] [peer]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 say() { printf '\033[1msetup\033[0m %s\n' "$*" >&2; }
@@ -81,6 +82,12 @@ armhf_jpeg() {
   [ -f "$root/usr/lib/arm-linux-gnueabihf/libjpeg.a" ]
 }
 
-for part in "${@:-web python browser cross}"; do
+peer_part() { # a second WebRTC implementation for the tests of WHIP; nothing else needs it
+  /usr/bin/python3 -c 'import gi; gi.require_version("GstWebRTC", "1.0"); gi.require_version("Nice", "0.1")' 2>/dev/null && return
+  apt_get gstreamer1.0-plugins-bad gstreamer1.0-plugins-good gstreamer1.0-plugins-base gstreamer1.0-nice python3-gi \
+    gir1.2-gst-plugins-bad-1.0 gir1.2-gst-plugins-base-1.0 gir1.2-nice-0.1 || say "going on without GStreamer as a peer"
+}
+
+for part in "${@:-web python browser cross peer}"; do
   for name in $part; do "${name}_part"; done
 done

@@ -30,7 +30,7 @@ from telltale.serve.answers import Narrator, Speaker
 from telltale.serve.engine import Engine, Told
 from telltale.serve.settings import ServeSettings
 from telltale.streams.arrival import CLOCK_RATE, Arrived, FrameBuffer, RtpClock, attach, drain
-from telltale.streams.ice import accept, add_candidates, describe, new_peer
+from telltale.streams.ice import accept, add_candidates, be_passive, describe, new_peer
 from telltale.streams.latest import Closed, Latest
 from telltale.tasks import Task
 from telltale.tasks.task import Json
@@ -126,6 +126,7 @@ class Session:
 
     async def answer(self) -> str:
         """Our SDP. Raises ServeError, RequestError."""
+        be_passive(self.peer)
         try:
             return await describe(self.peer, self._ice)
         except TelltaleError:

@@ -17,7 +17,14 @@ from functools import partial
 from aioice import Candidate
 from aioice.candidate import candidate_foundation, candidate_priority
 from aioice.ice import Connection, StunProtocol, get_host_addresses, server_reflexive_candidate
-from aiortc import RTCBundlePolicy, RTCConfiguration, RTCIceServer, RTCPeerConnection, RTCSessionDescription
+from aiortc import (
+    RTCBundlePolicy,
+    RTCConfiguration,
+    RTCDtlsTransport,
+    RTCIceServer,
+    RTCPeerConnection,
+    RTCSessionDescription,
+)
 from aiortc.exceptions import OperationError
 from aiortc.sdp import candidate_from_sdp
 
@@ -68,6 +75,16 @@ async def accept(peer: RTCPeerConnection, sdp: str, kind: str) -> None:
 
 def _brief(cause: Exception) -> str:
     return f"{type(cause).__name__}: {cause}"[:120] if str(cause) else type(cause).__name__
+
+
+def be_passive(peer: RTCPeerConnection) -> None:
+    """Before the answer: let the other side open the DTLS handshake where its offer leaves the choice.
+
+    RFC 9725 asks it of a server, and peers with an RSA certificate (GStreamer) share no cipher with aiortc otherwise.
+    """
+    for transport in _transports(peer):
+        if transport._role == "auto":
+            transport._set_role("server")
 
 
 def without_names(sdp: str) -> str:
@@ -121,11 +138,13 @@ def is_restart(peer: RTCPeerConnection, fragment: str) -> bool:
     return not set(re.findall(r"a=ice-ufrag:(\S+)", fragment)) <= known
 
 
+def _transports(peer: RTCPeerConnection) -> list[RTCDtlsTransport]:
+    found = [t.receiver.transport for t in peer.getTransceivers()]
+    return found if peer.sctp is None else [*found, peer.sctp.transport]
+
+
 def _connections(peer: RTCPeerConnection) -> Iterable[Connection]:
-    transports = [t.receiver.transport for t in peer.getTransceivers()]
-    if peer.sctp is not None:
-        transports.append(peer.sctp.transport)
-    return {id(t.transport): t.transport._connection for t in transports}.values()
+    return {id(t.transport): t.transport._connection for t in _transports(peer)}.values()
 
 
 async def _gather(
