@@ -7,7 +7,7 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-FOLDERS = ("car", "widget", "vendor")
+FOLDERS = ("car", "monitor", "widget", "vendor")
 
 
 class PagesHook(BuildHookInterface):
