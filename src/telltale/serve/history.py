@@ -172,7 +172,7 @@ class History:
             self._db.execute("PRAGMA incremental_vacuum(2000)").fetchall()
 
     def trend(self, span: str, now_s: float) -> dict[str, Json]:
-        """Counts of one of SPANS: `t_s` (starts of steps), `told`, `age_ms` (mean, null), `states` (name to state to n).
+        """Counts of one of SPANS: `t_s` (starts of steps), `told`, `age_ms` (mean, null), `states` (by name and state).
 
         The last is the step that is under way; each is `step_s` long.
         """
