@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from bench import plain_unet
 from bench.machine import keep
-from telltale.cli.collecting import join_near_duplicates
+from telltale.cli.collecting import join_groups
 from telltale.cli.init import init_project
 from telltale.cli.shipping import export_and_tune
 from telltale.dataset.catalogue import Catalogue, Example
@@ -65,7 +65,7 @@ def start(folder: Path, source: Path, name: str) -> Project:
     project = init_project(folder, [name], [], kind="mask")
     with Catalogue.open(project.catalogue_path, project.images) as catalogue:
         report = import_folder(source, catalogue, task=project.config.make_task())
-        join_near_duplicates(catalogue, project)
+        join_groups(catalogue, project)
         apply_split(catalogue, project.config.split)
     print("\n".join(report.lines(3)), flush=True)
     return project

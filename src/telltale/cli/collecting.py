@@ -113,21 +113,24 @@ def collect_from_folder(
             )
         for line in report.lines():
             out.print(line, markup=False)
-        join_near_duplicates(catalogue, opened)
+        join_groups(catalogue, opened)
 
 
-def join_near_duplicates(catalogue: Catalogue, project: Project) -> None:
-    """Where nobody knows groups, near-duplicates become one, so that no split can tear them apart."""
+def join_groups(catalogue: Catalogue, project: Project) -> None:
+    """Join what no split may tear apart: near-duplicates where nobody knows groups; for masks the same part again."""
+    if max(catalogue.groups().values(), default=0) == 1:
+        _join_near_duplicates(catalogue, project)
+    if project.config.make_task().kind == "mask":
+        _join_same_surfaces(catalogue)
+
+
+def _join_near_duplicates(catalogue: Catalogue, project: Project) -> None:
     from telltale.dataset.near import group_near_duplicates
 
-    if max(catalogue.groups().values(), default=0) != 1:
-        return
     joins = group_near_duplicates(catalogue.examples(), project.config.split.near_bits)
     catalogue.merge_groups(joins)
     if joins:
         out.print(f"no groups given: {len(joins)} pictures joined the group of a near-duplicate")
-    if project.config.make_task().kind == "mask":
-        _join_same_surfaces(catalogue)
 
 
 def _join_same_surfaces(catalogue: Catalogue) -> None:
@@ -145,8 +148,11 @@ def _join_same_surfaces(catalogue: Catalogue) -> None:
     joins = surface.group_same_surfaces(examples, same)
     catalogue.merge_groups(joins)
     if joins:
-        out.print(f"no groups given: {len(joins)} pictures joined the group of another picture of the same part")
-    elif same:
+        named = ", ".join(f"{group} with {other}" for group, other in list(joins.items())[:3])
+        out.print(
+            f"{len(joins)} groups joined another that shows the same part: {named}{' …' if len(joins) > 3 else ''}"
+        )
+    elif any(examples[pair.first].group != examples[pair.second].group for pair in same):
         out.print("note: most pictures share a background: whether a part was shot twice cannot be told; give groups")
 
 
