@@ -52,11 +52,13 @@ def test_a_picture_and_a_mask_of_one_name_in_a_class_folder(tmp_path: Path, cata
     write_png(tmp_path / "d/MT_Crack/a.png", mask)
     write_jpg(tmp_path / "d/MT_Free/b.jpg", plate(0)[0])
     write_png(tmp_path / "d/MT_Free/b.png", np.zeros((30, 40), np.uint8))
+    write_jpg(tmp_path / "d/good/c.jpg", plate(0)[0])
     assert detect(tmp_path / "d") == "masks"
     report, labels = took(catalogue, tmp_path / "d", ONE)
     assert not report.skipped
     np.testing.assert_array_equal(labels["MT_Crack/a.jpg"]["defect"].value, mask)
     assert labels["MT_Free/b.jpg"]["defect"].value is False
+    assert labels["good/c.jpg"]["defect"].value is False
 
 
 @pytest.mark.parametrize(

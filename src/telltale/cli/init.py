@@ -10,6 +10,9 @@ from telltale.project import FILE, Config, Project, validate
 STARTS: dict[str, dict[str, object]] = {"mask": {"width": 256, "height": 256, "fit": "tile"}}
 """Kind of task to the [input] it starts with, where that is not the usual one."""
 
+RATES: dict[str, dict[str, object]] = {"mask": {"learning_rate": 0.01}}
+"""Kind of task to the [train] it starts with: every pixel teaches, so masks bear a higher rate."""
+
 EXPLAINED = {
     "states": "mirror = [{pairs}]  # names that swap when a picture is flipped left to right\n",
     "mask": "min_area = 8                    # smaller regions are neither told nor missed, in pixels\n"
@@ -38,7 +41,7 @@ def init_project(
     task: dict[str, object] = {"kind": kind, "names": names}
     if mirror or kind == "states":
         task["mirror"] = [list(pair) for pair in mirror]
-    config = validate({"name": title, "task": task, "input": size}, Config, FILE)
+    config = validate({"name": title, "task": task, "input": size, "train": RATES.get(kind, {})}, Config, FILE)
     config.make_task()
     folder.mkdir(parents=True, exist_ok=True)
     for sub in ("images", "runs"):
@@ -75,6 +78,7 @@ seed = {config.split.seed}
 backbone = {_quote(config.train.backbone)}  # pico, nano, tiny or small
 # epochs = {config.train.rounds}                  # how often to see every picture; the schedule fits
 # minutes = 5                   # or stop after this long
+learning_rate = {config.train.learning_rate:g}
 
 [train.augment]
 flip = {str(config.train.augment.flip).lower()}                     # needs task.mirror wherever left and right matter

@@ -66,10 +66,10 @@ def read_pairs(path: Path) -> Iterator[Found | Skipped]:
         words = [part for part in group_folder if part.lower() not in IMAGE_FOLDERS | set(SPLIT_WORDS)]
         split = next((SPLIT_WORDS[part.lower()] for part in group_folder if part.lower() in SPLIT_WORDS), None)
         masks: dict[str, MaskSource] = {} if pair.mask is None else {UNNAMED: FileMask(pair.mask)}
-        yield Found(
-            pair.picture, name, masks=masks, split=split, source=str(path), meta={"class": words[-1]} if words else {}
-        )
-        if pair.mask is None:
+        good = pair.mask is None and bool(words) and words[-1].lower() in GOOD
+        meta = {"class": words[-1]} if words else {}
+        yield Found(pair.picture, name, masks=masks, nothing=good, split=split, source=str(path), meta=meta)
+        if pair.mask is None and not good:
             yield Skipped(name, "no mask of this name: added without a label")
 
 

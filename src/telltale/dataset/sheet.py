@@ -7,13 +7,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+import cv2
 import numpy as np
 from PIL import Image as Pil
 from PIL import ImageDraw, ImageFont
 
+from telltale.dataset.masks import is_reference, with_pixels
 from telltale.errors import CatalogueError, ImageError
 from telltale.frame import Image
-from telltale.preprocess import decode
+from telltale.preprocess import MASK_UNKNOWN, decode
 from telltale.tasks.states import parse_state
 from telltale.tasks.task import Json, Label
 
@@ -23,6 +25,9 @@ HIDDEN = 0.0003
 PAGE, CARD, TEXT, DIM = (16, 18, 22), (27, 30, 36), (232, 234, 238), (138, 144, 156)
 ON, OFF, WARN, OTHER = (46, 160, 92), (66, 72, 84), (214, 158, 46), (64, 112, 196)
 SPLITS = {"train": (70, 130, 210), "calibration": (170, 110, 210), "test": (222, 110, 70)}
+
+MARK = (255, 138, 0)
+"""Around what a mask marks."""
 
 PAD, GAP, ROUND = 20, 12, 8
 
@@ -127,8 +132,8 @@ def _paste(
     """The picture whole, centred in its box, with the card's round corners above."""
     x, y, width, height = box
     try:
-        picture = Pil.fromarray(decode(example.path))
-    except ImageError as error:
+        picture = Pil.fromarray(_outlined(decode(example.path), example))
+    except (ImageError, CatalogueError) as error:
         draw.text((x + 12, y + height // 2), _fit(f"unreadable: {error.got}", font, width - 24), WARN, font)
         return
     scale = min(width / picture.width, height / picture.height)
@@ -139,6 +144,17 @@ def _paste(
     mask = Pil.new("L", (width, height), 0)
     ImageDraw.Draw(mask).rounded_rectangle((0, 0, width - 1, height + ROUND), ROUND, 255)
     sheet.paste(whole, (x, y), mask)
+
+
+def _outlined(picture: Image, example: Shown) -> Image:
+    """The picture with an edge around what its masks mark, as wide as shows on a card."""
+    masks = [label.value for label in with_pixels(example, list(example.labels)).values()]
+    thick = max(1, round(max(picture.shape[:2]) / 200))
+    for mask in masks:
+        if isinstance(mask, np.ndarray) and mask.shape == picture.shape[:2]:
+            edges, _ = cv2.findContours((mask > MASK_UNKNOWN).astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+            cv2.drawContours(picture, edges, -1, MARK, thick)
+    return picture
 
 
 def _caption(
@@ -211,6 +227,8 @@ def _legend(draw: ImageDraw.ImageDraw, x: int, y: int, right: int, font: _Font) 
 
 def _chip(name: str, label: Label) -> tuple[str, _Colour]:
     words = name.replace("_", " ")
+    if is_reference(label.value):
+        return words, ON
     try:
         return words, ON if parse_state(name, label.value) else OFF
     except CatalogueError:
