@@ -1,5 +1,5 @@
 # Each target does all its own set-up on a fresh Debian machine with Python, Node and apt, and says what it installs.
-.PHONY: help demo test lint fix bench docs wheel setup clean
+.PHONY: help demo test lint fix bench docs fuzz wheel setup clean
 PY := .venv/bin/python
 
 help:           ## this list
@@ -25,6 +25,10 @@ bench: setup    ## measure every number in the docs into bench/results/*.json (a
 
 docs: setup     ## remake the pictures in docs/ from the program itself
 	@$(PY) -m bench.pictures
+
+fuzz:           ## fuzz the C that reads from outside, ten minutes each of three targets
+	@tools/setup.sh cross fuzz
+	@$(MAKE) -C edge/fuzz run
 
 wheel: setup    ## dist/*.whl, with the pages inside
 	@$(PY) -m build --wheel

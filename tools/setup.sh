@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Brings a fresh Debian machine with Python and apt to where telltale builds, runs and passes its tests.
 # Says what it installs; does nothing that is already done.
-# Usage: tools/setup.sh [web] [python] [browser] [cross] [armhf] [peer]
+# Usage: tools/setup.sh [web] [python] [browser] [cross] [armhf] [fuzz] [peer]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 say() { printf '\033[1msetup\033[0m %s\n' "$*" >&2; }
@@ -60,6 +60,14 @@ cross_part() { # for the C runtime inside cameras; nothing else needs it
   command -v mosquitto_sub >/dev/null || missing+=(mosquitto-clients)
   [ ${#missing[@]} = 0 ] || apt_get "${missing[@]}" || say "going on without a cross-compiler"
   armhf_part
+}
+
+fuzz_part() { # clang with libFuzzer; only `make fuzz` needs it
+  command -v clang >/dev/null || apt_get clang
+  local version
+  version=$(clang -dumpversion | cut -d. -f1)
+  [ -n "$(find /usr/lib/llvm-"$version"/lib/clang -name 'libclang_rt.fuzzer-*.a' -print -quit 2>/dev/null)" ] ||
+    apt_get "libclang-rt-$version-dev"
 }
 
 armhf_part() {
