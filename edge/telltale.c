@@ -64,8 +64,10 @@ static int makes_sense(const tt_net *net) {
     for (uint32_t i = 0; i < net->tensor_count; i++) {
         const tt_tensor *t = &net->tensors[i];
         uint32_t end = i == 0 ? net->arena_bytes : net->rows_arena_bytes;
+        uint64_t numbers = (uint64_t)t->height * t->width * t->channels; /* 48 bits: must not wrap to something small */
+        if (t->type > TT_F32 || numbers == 0 || numbers > end) return 0;
         uint32_t bytes = bytes_of(t);
-        if (t->type > TT_F32 || bytes == 0 || bytes > end || t->offset > end - bytes) return 0;
+        if (bytes > end || t->offset > end - bytes) return 0;
         if (t->offset < net->scratch_bytes) return 0;
     }
     for (uint32_t i = 0; i < net->layer_count; i++) {

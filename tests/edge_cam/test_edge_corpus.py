@@ -11,6 +11,7 @@ from edge_cam.programs import ARMV7, EDGE, SANITIZED, Program, compile_c, jpeg_f
 CAM = [EDGE / "cam" / f"{name}.c" for name in ("config", "http", "keep", "link", "mqtt", "text")]
 SOURCES = {
     "jpeg": [EDGE / "jpeg" / "jpeg.c"],
+    "net": [EDGE / "telltale.c"],
     "prep": [EDGE / "preprocess.c"],
     "words": [*CAM, EDGE / "smooth.c", EDGE / "telltale.c"],
 }
