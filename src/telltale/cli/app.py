@@ -11,6 +11,7 @@ from rich.table import Table
 
 from telltale import __version__
 from telltale.cli import collecting, demo, labelling, serving, shipping, streaming, training
+from telltale.cli.tell import tell
 from telltale.errors import ConfigError
 
 app = typer.Typer(
@@ -94,6 +95,7 @@ app.command()(shipping.evaluate)
 app.command()(shipping.thresholds)
 app.command()(shipping.verify)
 app.command()(serving.serve)
+app.command()(tell)
 app.command()(serving.send)
 app.add_typer(streaming.app, name="stream")
 app.command("demo")(demo.demo)
