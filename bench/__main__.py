@@ -15,6 +15,9 @@ ALL = {
     "mask_accuracy": "bench.mask_accuracy",
     "serve_latency": "bench.serve_latency",
     "serve_load": "bench.serve_load",
+    "stream_codec": "bench.stream_codec",
+    "stream_viewers": "bench.stream_viewers",
+    "stream_loop": "bench.stream_loop",
     "browser": "bench.browser_local",
     "demo": "bench.demo_time",
 }

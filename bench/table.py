@@ -56,11 +56,28 @@ def asked() -> list[str]:
     if flood := load("serve_load"):
         flooded = flood.get("flood", flood)
         rows.append(f"| 8 clients at full speed: connections lost | 0 | {flooded.get('lost', '?')} |")
+    if stream := load("stream_loop"):
+        rows += [_stream(run) for run in stream["runs"]]
+    if viewers := load("stream_viewers"):
+        told = ", ".join(f"{run['viewers']}: {run['frames_per_s']['least']:g}" for run in viewers["runs"])
+        rows.append(f"| frames a second that the slowest of so many WHEP viewers gets, of 15 sent | - | {told} |")
     if browser := load("browser"):
         rows.append(f"| the browser's golden set, largest difference | 1e-3 | {browser['report']['maxDiff']:.1e} |")
     if augment := load("train_augment"):
         rows.append(f"| augmentation's share of a training step on the CPU | 0.33 | {_augment(augment)} |")
     return rows
+
+
+def _stream(run: dict[str, Any]) -> str:
+    got, memory = run["server"], run["memory"]
+    slopes = ", ".join(f"{m['mib_per_hour']:g} ± {m['error']:g}" for m in memory.values())
+    asked = {"plain": "1 px", "textured": "2 px"}.get(run["scene"], "-")
+    return (
+        f"| the ball, {run['scene']}, {run['size']} at {run['fps']:g} frames a second for {run['seconds']:g} s, load {run['load_before']:g} before "
+        f"| mean {asked}; p50 70 ms, p95 110 ms | mean {got['mean_px']:.2f}, p95 {got['p95_px']:.2f} px; p50 {got['p50_ms']:.0f}, p95 {got['p95_ms']:.0f}, "
+        f"max {got['max_ms']:.0f} ms; of {got['sent']} frames {got['answered']} answered, {got['dropped']} dropped, {got['lost']} lost; "
+        f"memory of server and client {slopes} MiB an hour |"
+    )
 
 
 def _augment(numbers: dict[str, Any]) -> str:
