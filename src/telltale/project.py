@@ -90,6 +90,17 @@ class Hint(Section):
     mirror: Literal["same", "negate", "unknown"] = "unknown"
 
 
+class Distil(Section):
+    """How a teacher teaches (`train.teacher`)."""
+
+    weight: float = Field(0.7, ge=0, le=1, description="of the teacher's answers; the rest is the labels'")
+    temperature: float = Field(2.0, gt=0, le=100, description="softens both answers before they are compared")
+    hidden: bool = Field(True, description="also learn the teacher's hidden units, where it is a run")
+    answers: Literal["auto", "cached", "moved"] = Field(
+        "auto", description="told once for each picture and its mirror image, or for every batch as it is moved"
+    )
+
+
 class Train(Section):
     """How to train. Stops at `epochs` or `minutes`, whichever comes first; the schedule fits both.
 
@@ -117,6 +128,8 @@ class Train(Section):
     save_every_s: float = Field(10.0, ge=0, description="seconds between checkpoints; a kill loses at most this much")
     hints: dict[str, Hint] = Field({}, description="numbers kept with the pictures, learned beside the labels")
     hint_weight: float = Field(1.0, ge=0, description="of the hints beside the labels")
+    teacher: str | None = Field(None, description="a run's name, or the path of a run or a bundle to learn from")
+    distil: Distil = Distil()
     augment: Augment = Augment()
 
     @property

@@ -18,41 +18,8 @@ from telltale.preprocess import decode
 from telltale.project import Project
 from telltale.train import RunResult, run
 from telltale.train.arrays import pick_watch
-from toy_lamps import HEIGHT, WIDTH, toy
-
-TOML = f"""
-licence = "CC0-1.0"
-[task]
-kind = "states"
-names = ["left", "right", "lid"]
-mirror = [["left", "right"]]
-[input]
-width = {WIDTH}
-height = {HEIGHT}
-[train]
-backbone = "pico"
-epochs = 2
-batch = 16
-threads = 1
-precision = "32-true"
-watch = 0.2
-"""
-
-
-def project_of(root: Path, *, count: int = 60, toml: str = TOML, label: bool = True, groups: int = 6) -> Project:
-    (root / "telltale.toml").write_text(toml)
-    project = Project.open(root)
-    pixels, labels = toy(count)
-    with Catalogue.open(project.catalogue_path, project.images) as catalogue:
-        for index, (picture, row) in enumerate(zip(pixels, labels, strict=True)):
-            ok, data = cv2.imencode(".png", cv2.resize(picture, None, fx=2, fy=2))
-            assert ok
-            added = catalogue.add(data.tobytes(), suffix=".png", group=f"g{index % groups}", source="toy")
-            for name, value in zip(("left", "right", "lid"), row, strict=True):
-                if label:
-                    catalogue.label(added, name, bool(value), who="toy")
-        catalogue.set_splits({f"g{k}": "test" if k == groups - 1 else "train" for k in range(min(groups, count))})
-    return project
+from toy_lamps import HEIGHT, WIDTH
+from toy_project import TOML, project_of
 
 
 def train(project: Project, *, resume: bool = False, name: str | None = None) -> RunResult:
@@ -122,7 +89,7 @@ def test_a_name_that_is_no_folder_is_refused(tmp_path: Path, name: str) -> None:
 
 def test_nothing_to_resume_says_so(tmp_path: Path) -> None:
     project = project_of(tmp_path)
-    with pytest.raises(TrainError, match="nothing to resume"):
+    with pytest.raises(TrainError, match="no run to go on with"):
         train(project, resume=True)
     with pytest.raises(TrainError, match="'b'"):
         train(project, resume=True, name="b")

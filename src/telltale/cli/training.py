@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from telltale.cli.options import ProjectOption, out
 from telltale.progress import progress
 from telltale.project import Project, Train, validate
+
+if TYPE_CHECKING:
+    from telltale.train import RunResult
 
 
 def train(
@@ -18,7 +21,16 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on where the newest (or --name's) run stopped.")] = False,
     minutes: Annotated[float | None, typer.Option(help="Train for this long.", min=0.01)] = None,
     epochs: Annotated[int | None, typer.Option(help="Train for so many rounds.", min=1)] = None,
-    backbone: Annotated[str | None, typer.Option(help="pico, nano, tiny, small, or a plan: 8-16-24x2-32.")] = None,
+    backbone: Annotated[
+        str | None, typer.Option(help="pico, nano, tiny, small, or a plan such as 8-16-24x2-32.")
+    ] = None,
+    teacher: Annotated[
+        str | None, typer.Option(help="A run or a bundle to learn from, on unlabelled pictures too.")
+    ] = None,
+    prune: Annotated[
+        str | None, typer.Option(help='Take channels out of a run until it fits, then train on: "macs<3M,flash<64K".')
+    ] = None,
+    start: Annotated[str | None, typer.Option("--from", help="The run to prune; the newest without.")] = None,
     allow_leak: Annotated[bool, typer.Option("--allow-leak", help="Train although near-duplicates cross a split.")] = (
         False
     ),
@@ -28,15 +40,49 @@ def train(
 
     opened = Project.open(project)
     split(opened)
-    given = {"minutes": minutes, "epochs": epochs, "backbone": backbone}
+    given = {"minutes": minutes, "epochs": epochs, "backbone": backbone, "teacher": _place(opened, teacher)}
+    chosen: dict[str, object] = {key: value for key, value in given.items() if value is not None}
+    if prune is not None:
+        result = _prune(opened, prune, chosen, start=start, name=name, allow_leak=allow_leak)
+        _tell(result)
+        return
     result = run(
         opened,
         name=name,
         resume=resume,
         allow_leak=allow_leak,
-        settings=override(opened.config.train, {key: value for key, value in given.items() if value is not None}),
+        settings=override(opened.config.train, chosen),
         steps=progress,
     )
+    _tell(result)
+
+
+def _prune(
+    project: Project, budget: str, changes: dict[str, object], *, start: str | None, name: str | None, allow_leak: bool
+) -> RunResult:
+    from telltale.model.cost import read_budget
+    from telltale.train.shrink import prune_run
+
+    done = prune_run(
+        project,
+        read_budget(budget),
+        source=start,
+        name=name,
+        allow_leak=allow_leak,
+        changes=changes,
+        steps=progress,
+    )
+    before, after = done.before, done.after
+    out.print(
+        f"pruned to {done.plan}: {before.macs / 1e6:.2f} -> {after.macs / 1e6:.2f} M multiply-adds,"
+        f" {before.parameters:,} -> {after.parameters:,} parameters",
+        markup=False,
+    )
+    return done.result
+
+
+def _tell(result: RunResult) -> None:
+    """What came of a run."""
     for note in result.notes:
         out.print(f"note: {note}", markup=False)
     out.print(
@@ -44,6 +90,13 @@ def train(
         f"best of {result.epochs} epochs is {result.best_epoch} ({result.seconds:.0f} s)"
     )
     out.print(f"{result.run_dir}: log.csv, curves.svg, augmented.jpg; next: `telltale export`")
+
+
+def _place(project: Project, name: str | None) -> str | None:
+    """A run's name as it is, a path from where the user stands."""
+    if name is None or (project.runs / name / "config.json").is_file():
+        return name
+    return str(Path(name).resolve())
 
 
 def split(project: Project) -> None:

@@ -94,7 +94,10 @@ class Backbone(Protocol):
 
 
 class PlainNet(nn.Module):
-    """A chain of 3x3 layers; gives the last map of each stride."""
+    """A chain of 3x3 layers; gives the last map of each stride.
+
+    plan: its layers. ends: the numbers of those whose maps it gives.
+    """
 
     def __init__(self, layers: tuple[Layer, ...]) -> None:
         super().__init__()
@@ -106,7 +109,7 @@ class PlainNet(nn.Module):
             into = layer.channels
         self.layers = nn.ModuleList(chain)
         stages = list(_stages(layers))
-        self._ends = frozenset(end for end, _, _ in stages)
+        self.ends = frozenset(end for end, _, _ in stages)
         self.channels = tuple(channels for _, channels, _ in stages)
         self.strides = tuple(stride for _, _, stride in stages)
 
@@ -114,7 +117,7 @@ class PlainNet(nn.Module):
         maps = []
         for index, layer in enumerate(self.layers):
             x = layer(x)
-            if index in self._ends:
+            if index in self.ends:
                 maps.append(x)
         return maps
 

@@ -25,14 +25,15 @@ from telltale.tasks import from_spec
 from telltale.tasks.task import Json
 
 FORMAT = 1
-CONFIG, BEST, LAST = "config.json", "best.pt", "last.pt"
+CONFIG, BEST, LAST, START = "config.json", "best.pt", "last.pt", "start.pt"
 
 
 class RunConfig(BaseModel):
     """Everything a run was made from: written once as config.json, and inside each checkpoint.
 
     groups: group to the part it played, "train" or "watch". leak_allowed: leaks were found and overridden.
-    hints: how many numbers were learned beside the labels.
+    hints: how many numbers were learned beside the labels. teacher: the key of the weights it learned from.
+    start: the run whose pruned weights it began with.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -50,6 +51,8 @@ class RunConfig(BaseModel):
     fused_parameters: int = 0
     macs: int = 0
     hints: int = 0
+    teacher: str = ""
+    start: str = ""
 
 
 @dataclass

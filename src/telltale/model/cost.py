@@ -50,7 +50,7 @@ class Budget:
 
     def use(self, cost: Cost) -> float:
         """The largest share of a limit that is used; at most 1 where the cost fits."""
-        return max(getattr(cost, name) / limit for name, limit in self.limits.items())
+        return max(float(getattr(cost, name)) / limit for name, limit in self.limits.items())
 
     def scaled(self, share: float) -> Budget:
         """Every limit times `share`."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from telltale.errors import TrainError
 from telltale.tasks import Target, Task
+from telltale.tasks.task import Floats
 from telltale.train.hints import Hints
 
 SMALLEST = 8
@@ -23,6 +24,8 @@ class Arrays:
 
     pixels: (N, H, W, 3) uint8, may be memory-mapped. target: with a leading axis N.
     train, watch: row numbers; watch may be empty. hints: what else is known of each picture; None: nothing.
+    lessons: (N, K) logits of a teacher for each picture as it is and mirrored; None: no teacher, or one that is asked
+    in every step.
     """
 
     pixels: NDArray[np.uint8]
@@ -30,6 +33,7 @@ class Arrays:
     train: NDArray[np.int64]
     watch: NDArray[np.int64]
     hints: Hints | None = None
+    lessons: tuple[Floats, Floats] | None = None
 
 
 def pick_watch(groups: Sequence[str], share: float, seed: int) -> set[str]:

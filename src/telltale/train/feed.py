@@ -27,11 +27,15 @@ class BatchTarget:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """pixels: (N, 3, H, W) float32 in 0..1, moved and recoloured. hints: (N, M), None where nothing else is known."""
+    """pixels: (N, 3, H, W) float32 in 0..1, moved and recoloured. hints: (N, M), None where nothing else is known.
+
+    lesson: a teacher's logits, shaped as the network's, NaN where it says nothing; None without a teacher.
+    """
 
     pixels: Tensor
     target: BatchTarget
     hints: Tensor | None
+    lesson: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True)

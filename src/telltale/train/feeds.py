@@ -20,6 +20,16 @@ from telltale.tasks import Target, Task, stack_targets
 from telltale.train.arrays import SMALLEST, Arrays, check_labels, check_mirror, pick_side, pick_watch
 from telltale.train.cache import Source, open_cache
 from telltale.train.crops import Crops, MaskData
+from telltale.train.distil import (
+    Taught,
+    Teacher,
+    as_hints,
+    both_views,
+    cached_answers,
+    find_teacher,
+    join_hints,
+    open_teacher,
+)
 from telltale.train.feed import Feed
 from telltale.train.hints import make_hints
 from telltale.train.store import open_store
@@ -41,12 +51,16 @@ def silent(title: str, total: int | None, unit: str = "images") -> AbstractConte
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """parts: group to the part it plays, `train` or `watch`. notes: on the data. hints: learned beside the labels."""
+    """parts: group to the part it plays, `train` or `watch`. notes: on the data. hints: learned beside the labels.
+
+    teacher: the key of the teacher's weights, "" without one.
+    """
 
     feed: Feed
     parts: dict[str, str]
     notes: tuple[str, ...]
     hints: int = 0
+    teacher: str = ""
 
 
 def load_states(project: Project, task: Task, examples: Sequence[Example], settings: Train, steps: Steps) -> Loaded:
@@ -59,9 +73,25 @@ def load_states(project: Project, task: Task, examples: Sequence[Example], setti
     sources = [Source(example.sha256, lambda path=example.path: decode(path)) for example in examples]  # type: ignore[misc]
     with steps("read", len(sources)) as progress:
         pixels = open_cache(project.root / CACHE, sources, preprocess, threads=os.cpu_count() or 2, progress=progress)
-    hints = make_hints(examples, settings.hints)
-    arrays = Arrays(pixels, target, train, watch, hints)
-    return Loaded(WholePictures(task, arrays, settings.augment), parts, tuple(notes), len(hints.names))
+    hints, lessons, teacher = make_hints(examples, settings.hints), None, _teacher(project, task, settings)
+    if teacher is not None and settings.distil.answers != "moved":
+        with steps("ask the teacher", len(examples)) as progress:
+            answers = cached_answers(
+                teacher,
+                project.root / CACHE,
+                [example.sha256 for example in examples],
+                lambda row: decode(examples[row].path),
+                progress=progress,
+            )
+        if settings.distil.hidden and teacher.hidden:
+            hints = join_hints(hints, as_hints(answers))
+        answers = both_views(answers, task, settings.augment.flip)
+        lessons = (answers.plain, answers.mirrored)
+    arrays = Arrays(pixels, target, train, watch, hints, lessons)
+    feed: Feed = WholePictures(task, arrays, settings.augment)
+    if teacher is not None and lessons is None:
+        feed = Taught(feed, teacher)
+    return Loaded(feed, parts, tuple(notes), len(hints.names), teacher.key if teacher else "")
 
 
 def load_masks(project: Project, task: Task, examples: Sequence[Example], settings: Train, steps: Steps) -> Loaded:
@@ -72,8 +102,24 @@ def load_masks(project: Project, task: Task, examples: Sequence[Example], settin
     size = project.config.input
     with steps("read", len(examples)) as progress:
         store = open_store(project.root / CACHE, examples, task, size.preprocess(), progress=progress)
-    feed = Crops(task, MaskData(store, target, train, watch), settings.augment, size.width, size.height)
-    return Loaded(feed, parts, tuple(notes))
+    feed: Feed = Crops(task, MaskData(store, target, train, watch), settings.augment, size.width, size.height)
+    teacher = _teacher(project, task, settings)
+    if teacher is not None:
+        feed = Taught(feed, teacher)
+    return Loaded(feed, parts, tuple(notes), teacher=teacher.key if teacher else "")
+
+
+def _teacher(project: Project, task: Task, settings: Train) -> Teacher | None:
+    """The teacher the settings name. Raises TrainError where it is none, or answers cannot be had as asked."""
+    if settings.teacher is None:
+        return None
+    if task.kind != "states" and settings.distil.answers == "cached":
+        raise TrainError(
+            "train.distil.answers",
+            expected=f"'moved' or 'auto' for a {task.kind}: what it sees is cut anew",
+            got="'cached'",
+        )
+    return open_teacher(find_teacher(project.root, project.runs, settings.teacher), task)
 
 
 Load = Callable[[Project, Task, Sequence[Example], Train, Steps], Loaded]

@@ -29,6 +29,7 @@ from telltale.model.network import Network
 from telltale.progress import Progress, Quiet
 from telltale.project import Train
 from telltale.tasks import Task
+from telltale.train.distil import blend
 from telltale.train.feed import Feed, MakeBatch
 from telltale.train.journal import Journal, Row
 from telltale.train.losses import Loss, hint_loss, make_loss
@@ -212,6 +213,8 @@ class Loop:
             with self.fabric.autocast():
                 outputs = network(batch.pixels)
         loss = self.loss(outputs, batch.target)
+        if batch.lesson is not None:
+            loss = blend(loss, outputs["logits"], batch.lesson, self.settings.distil)
         if batch.hints is not None and self.settings.hint_weight:
             loss = loss + self.settings.hint_weight * hint_loss(outputs["hints"], batch.hints)
         loss = loss * part.weight

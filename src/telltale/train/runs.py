@@ -5,20 +5,32 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
+from torch import Tensor
 
 from telltale import __version__
 from telltale.dataset.catalogue import Catalogue, Example
 from telltale.dataset.near import refuse_leaks
 from telltale.errors import ConfigError, Interrupted, LeakError, TrainError
 from telltale.model.backbones import check_backbone
-from telltale.model.checkpoint import BEST, LAST, RunConfig, load, read_config, write_config
+from telltale.model.checkpoint import (
+    BEST,
+    LAST,
+    START,
+    Checkpoint,
+    RunConfig,
+    load,
+    read_config,
+    restore,
+    save,
+    write_config,
+)
 from telltale.model.network import Network, build, count_macs, count_parameters
 from telltale.project import Project, Train
 from telltale.train.device import make_fabric, pick_threads
@@ -51,6 +63,26 @@ class RunResult:
     macs: int
 
 
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Weights to begin with, and the name of the run they come from."""
+
+    name: str
+    weights: Mapping[str, Tensor]
+
+    def put_into(self, network: Network) -> None:
+        """Load them; what is learned beside the labels begins anew where there is more or less of it than before.
+
+        Raises TrainError when they do not fit.
+        """
+        mine = network.state_dict()
+        kept = {k: v for k, v in self.weights.items() if not k.startswith("hint.")}
+        hints = {
+            k: v for k, v in self.weights.items() if k in mine and k.startswith("hint.") and v.shape == mine[k].shape
+        }
+        restore(network, {**{k: v for k, v in mine.items() if k.startswith("hint.")}, **kept, **hints}, Path(self.name))
+
+
 def run(
     project: Project,
     *,
@@ -58,22 +90,23 @@ def run(
     resume: bool = False,
     allow_leak: bool = False,
     settings: Train | None = None,
+    start: Start | None = None,
     steps: Steps = silent,
 ) -> RunResult:
     """Train on the project's train split into `runs/NAME/`; the calibration and test splits are not touched.
 
     name: of the run; None numbers them (run-1, run-2...), or with `resume` takes the newest.
     resume: go on where the run's last checkpoint stands, with the settings it was begun with.
-    settings: instead of the project's [train].
+    settings: instead of the project's [train]. start: weights to begin with instead of random ones.
     Raises TrainError, LeakError (unless allow_leak), CatalogueError, ImageError, ConfigError; Interrupted after Ctrl-C.
     """
-    run_dir = _resumed(project, name) if resume else _fresh(project, name)
+    run_dir = find_run(project, name) if resume else _fresh(project, name)
     begun = read_config(run_dir) if resume else None
     chosen = begun.train if begun else settings or project.config.train
     check_backbone(chosen.backbone)
     task = project.config.make_task()
+    examples, leaked = read_examples(project, allow_leak, unlabelled=chosen.teacher is not None)
     with Catalogue.open(project.catalogue_path, project.images, readonly=True) as catalogue:
-        examples, leaked = _examples(catalogue, project, allow_leak)
         data_hash = catalogue.data_hash()
     fabric = make_fabric(chosen)
     # Under torchrun the first process names the run.
@@ -86,6 +119,10 @@ def run(
     torch.manual_seed(chosen.seed)
     size = project.config.input
     network = build(chosen.backbone, task, size.height, size.width, hints=data.hints)
+    if start:
+        start.put_into(network)
+    elif begun and begun.start:
+        Start(begun.start, load(run_dir / START).averaged).put_into(network)
     if chosen.threads is None and fabric.device.type == "cpu":
         # Kept in the run's config: another number of threads adds up in another order.
         chosen = chosen.model_copy(update={"threads": pick_threads(network, chosen.batch, fabric)})
@@ -104,12 +141,16 @@ def run(
         fused_parameters=count_parameters(network.fused()),
         macs=count_macs(network),
         hints=data.hints,
+        teacher=data.teacher,
+        start=start.name if start else begun.start if begun else "",
     )
     if begun:
         _check_same(begun, config, run_dir)
     elif fabric.is_global_zero:
         run_dir.mkdir(parents=True, exist_ok=True)
         write_config(run_dir, config)
+        if start:
+            save(run_dir / START, Checkpoint(config.model_dump(), dict(start.weights), dict(start.weights)))
         write_sheet(run_dir / SHEET, data.feed, chosen.seed)
     total = chosen.rounds * max(1, len(data.feed) // chosen.batch)
     start_s = time.monotonic()
@@ -168,23 +209,27 @@ def _fresh(project: Project, name: str | None) -> Path:
     return run_dir
 
 
-def _resumed(project: Project, name: str | None) -> Path:
-    """The folder of a run begun before; the newest without a name."""
+def find_run(project: Project, name: str | None) -> Path:
+    """The folder of a run begun before; the newest without a name. Raises TrainError where there is none."""
     if name is not None:
         run_dir = project.runs / name
         if not run_dir.is_dir():
             there = sorted(path.name for path in project.runs.glob("*") if path.is_dir())
-            raise TrainError(f"no run {name!r} to resume", expected=" or ".join(there) or "a run", got="none")
+            raise TrainError(f"no run {name!r}", expected=" or ".join(there) or "a run", got="none")
         return run_dir
     begun = [path.parent for path in project.runs.glob("*/config.json")]
     if not begun:
-        raise TrainError("nothing to resume", expected=f"a run in {project.runs}", got="none", next="train first")
+        raise TrainError("no run to go on with", expected=f"a run in {project.runs}", got="none", next="train first")
     return max(begun, key=lambda path: (path / "config.json").stat().st_mtime)
 
 
-def _examples(catalogue: Catalogue, project: Project, allow_leak: bool) -> tuple[list[Example], bool]:
-    """The labelled pictures of the train split, and whether leaks were found and let through."""
-    everything = catalogue.examples()
+def read_examples(project: Project, allow_leak: bool, *, unlabelled: bool = False) -> tuple[list[Example], bool]:
+    """The labelled pictures of the train split, and whether leaks were found and let through.
+
+    unlabelled: with those that nobody labelled, where somebody labelled any. Raises TrainError, LeakError.
+    """
+    with Catalogue.open(project.catalogue_path, project.images, readonly=True) as catalogue:
+        everything = catalogue.examples()
     if not everything:
         raise TrainError("the catalogue is empty", expected="labelled pictures", got="none", next="`telltale collect`")
     train = [example for example in everything if example.split == "train" and example.labels]
@@ -196,6 +241,8 @@ def _examples(catalogue: Catalogue, project: Project, allow_leak: bool) -> tuple
             got=f"{len(everything)} pictures in {', '.join(splits)}",
             next="label some, or split the catalogue anew",
         )
+    if unlabelled:
+        train = [example for example in everything if example.split == "train"]
     leaked = False
     try:
         refuse_leaks(everything, project.config.split.near_bits)
@@ -208,7 +255,7 @@ def _examples(catalogue: Catalogue, project: Project, allow_leak: bool) -> tuple
 
 def _check_same(begun: RunConfig, now: RunConfig, run_dir: Path) -> None:
     """A resumed run must see the data it began with, or it reaches other weights than an unbroken one."""
-    for what in ("task", "input", "data_hash"):
+    for what in ("task", "input", "data_hash", "teacher"):
         if getattr(begun, what) != getattr(now, what):
             raise TrainError(
                 f"run {run_dir.name!r} cannot go on: {what.replace('_', ' ')} has changed since",

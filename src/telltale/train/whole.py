@@ -52,7 +52,11 @@ class WholePictures:
             index = rows.numpy()
             mirrored_hints, plain_hints = self.arrays.hints.mirrored[index], self.arrays.hints.values[index]
             hints = torch.where(flipped, torch.from_numpy(mirrored_hints), torch.from_numpy(plain_hints)).to(device)
-        return Batch(augment(pixels, moves), target, hints)
+        lesson = None
+        if self.arrays.lessons is not None:
+            as_is, turned = (torch.from_numpy(side[rows.numpy()]) for side in self.arrays.lessons)
+            lesson = torch.where(flipped, turned, as_is).to(device)
+        return Batch(augment(pixels, moves), target, hints, lesson)
 
     def watched(self, device: torch.device) -> Iterator[Watched]:
         """The watched rows, unmoved."""
