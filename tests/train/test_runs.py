@@ -164,6 +164,12 @@ def test_an_unknown_backbone_is_named(tmp_path: Path) -> None:
         train(project_of(tmp_path, toml=TOML.replace('"pico"', '"resnet"')))
 
 
+def test_states_are_not_told_of_tiles(tmp_path: Path) -> None:
+    project = project_of(tmp_path, toml=TOML.replace("[train]", 'fit = "tile"\n[train]'))
+    with pytest.raises(ConfigError, match="stretch or letterbox"):
+        train(project)
+
+
 def test_notes_warn_of_names_that_look_mirrored_and_are_not(tmp_path: Path) -> None:
     result = train(project_of(tmp_path, toml=TOML.replace('mirror = [["left", "right"]]', "")))
     assert any("task.mirror" in note for note in result.notes)

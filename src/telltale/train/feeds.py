@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from telltale.dataset.catalogue import Example
-from telltale.errors import TrainError
+from telltale.errors import ConfigError, TrainError
 from telltale.preprocess import decode
 from telltale.progress import Progress, Quiet
 from telltale.project import Project, Train
@@ -64,7 +64,11 @@ class Loaded:
 
 
 def load_states(project: Project, task: Task, examples: Sequence[Example], settings: Train, steps: Steps) -> Loaded:
-    """Whole pictures at the input's size."""
+    """Whole pictures at the input's size. Raises ConfigError with fit tile, which has no one size."""
+    if project.config.input.fit == "tile":
+        raise ConfigError(
+            "input.fit", expected="stretch or letterbox, for states are told of whole pictures", got="tile"
+        )
     target = stack_targets([task.shows(example.labels) for example in examples])
     train, watch, parts = _watched(examples, settings)
     notes = check_labels(task, pick_side(target, train)) + check_mirror(task, settings.augment.flip)
