@@ -107,7 +107,7 @@ def measure(source: Path, case: Case, minutes: float, plain: bool, given: dict[s
     with tempfile.TemporaryDirectory() as folder:
         project = start(Path(folder) / "project", source, case.name)
         settings = validate({**project.config.train.model_dump(), "minutes": minutes, **given}, Train, "--set")
-        result = run(project, settings=settings, allow_leak=True, steps=progress)
+        result = run(project, settings=settings, steps=progress)  # refused if the split leaks
         bundle = export_and_tune(project, result.run_dir)
         with Catalogue.open(project.catalogue_path, project.images, readonly=True) as catalogue:
             splits = {split: catalogue.examples(split) for split in ("train", "calibration", "test")}
