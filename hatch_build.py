@@ -1,4 +1,4 @@
-"""Puts the web pages and their npm files into the wheel. An editable install serves them from the checkout."""
+"""Puts the web pages, their npm files and the C runtime into the wheel. An editable install has them in the checkout."""
 
 from __future__ import annotations
 
@@ -21,3 +21,6 @@ class PagesHook(BuildHookInterface):
             raise FileNotFoundError(f"{web / 'vendor'} is missing: run tools/setup.sh web first")
         for folder in FOLDERS:
             build_data["force_include"][str(web / folder)] = f"telltale/_web/{folder}"
+        edge = Path(self.root) / "edge"
+        for path in sorted([*edge.glob("*.c"), *edge.glob("*.h")]):
+            build_data["force_include"][str(path)] = f"telltale/_edge/{path.name}"

@@ -80,7 +80,10 @@ def emit(program: Program, plan: Plan, about: About, golden: Sequence[Golden], v
     weights = np.concatenate([np.zeros(0, np.int8), *(_aligned(layer.weights) for layer in program.layers)])
     scales = np.concatenate([np.zeros(0, np.int32), *(layer.scales for layer in program.layers)])
     floats = np.concatenate(
-        [np.zeros(0, np.float32), *(part for layer in program.layers for part in (layer.floats, layer.limits))]
+        [
+            np.zeros(0, np.float32),
+            *(part for layer in program.layers for part in (_finite(layer.floats), _finite(layer.limits))),
+        ]
     )
     constants = (
         weights.nbytes
@@ -178,7 +181,7 @@ def _source(
         rows = (
             (f"{_title(p)}{note}", part)
             for p in program.layers
-            for note, part in (("", p.floats), (", limits", p.limits))
+            for note, part in (("", _finite(p.floats)), (", limits", _finite(p.limits)))
             if part.size
         )
         parts.append(_array("float", "floats", rows))
@@ -222,8 +225,6 @@ def _lines(values: NDArray[np.generic]) -> str:
 def _number(value: float | int) -> str:
     if isinstance(value, int):
         return str(value) if value != -(2**31) else "(-2147483647 - 1)"
-    if np.isinf(value):
-        return "3.40282347e+38f" if value > 0 else "-3.40282347e+38f"
     text = f"{value:.9g}"
     return f"{text}f" if any(c in text for c in ".e") else f"{text}.0f"
 
@@ -332,6 +333,11 @@ def _net(
     }
     body = "".join(f"    .{key} = {value},\n" for key, value in fields.items())
     return f"const tt_net {name}_net = {{\n{body}}};\n"
+
+
+def _finite(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """C99 has no literal for infinity: the largest number stands for it."""
+    return np.nan_to_num(values, posinf=np.finfo(np.float32).max, neginf=np.finfo(np.float32).min)
 
 
 def _aligned(values: NDArray[np.int8]) -> NDArray[np.int8]:
