@@ -24,16 +24,41 @@ BundleArgument = Annotated[Path, typer.Argument(help="A NAME.telltale folder.")]
 
 
 def export(
-    run: Annotated[str | None, typer.Argument(help="The run's name; the newest without.")] = None,
+    run: Annotated[
+        str | None, typer.Argument(help="The run's name; the newest without. With --to c: a bundle or an .onnx file.")
+    ] = None,
     project: ProjectOption = Path("."),
-    to: Annotated[Path | None, typer.Option("--to", help="Where to; PROJECT/NAME.telltale without.")] = None,
+    to: Annotated[
+        Path | None, typer.Option("--to", help="Where to; PROJECT/NAME.telltale without. c: C for a camera.")
+    ] = None,
     int8: Annotated[str, typer.Option(help="auto keeps it where it is faster and as right; always; never.")] = "auto",
     golden: Annotated[
         str, typer.Option(help="What the golden set shows: pictures of the catalogue, or synthetic ones.")
     ] = "pictures",
     zipped: Annotated[bool, typer.Option("--zip", help="Write NAME.telltale.zip beside it too.")] = False,
+    numbers: Annotated[str, typer.Option(help="With --to c: int8 or float32.")] = "int8",
+    pictures: Annotated[
+        Path | None, typer.Option(help="With --to c: a folder of pictures from which int8 learns its ranges.")
+    ] = None,
+    folder: Annotated[Path | None, typer.Option(help="With --to c and an .onnx file: where to.")] = None,
+    mean: Annotated[
+        str | None, typer.Option(help="With --to c and a float .onnx file: subtracted from pixels in 0..1.")
+    ] = None,
+    std: Annotated[
+        str | None, typer.Option(help="With --to c and a float .onnx file: what they are divided by.")
+    ] = None,
 ) -> None:
-    """Turn a run into a bundle: ONNX, TorchScript, int8, proved to agree; thresholds tuned on the calibration split."""
+    """Turn a run into a bundle: ONNX, TorchScript, int8, proved to agree; thresholds tuned on the calibration split.
+
+    With --to c: turn a bundle, or anybody's ONNX file, into C99 for a camera.
+    """
+    if to == Path("c"):
+        from telltale.cli.to_c import export_to_c
+
+        if run is None:
+            raise ConfigError("--to c", expected="a bundle or an .onnx file to export", got="none")
+        export_to_c(Path(run), numbers, pictures, folder, mean, std)
+        return
     opened = Project.open(project)
     bundle = export_and_tune(opened, find_run(opened, run), to, int8, golden)
     for name, variant in bundle.spec.variants.items():
@@ -225,10 +250,28 @@ def _score_again(bundle: Bundle) -> None:
 
 
 def verify(bundle: BundleArgument) -> None:
-    """Check a bundle on this machine: its files, and its answers on the golden set."""
+    """Check a bundle on this machine: its files, its answers on the golden set, and its C under an emulator."""
     from telltale.bundle.verify import verify_bundle
 
     report = verify_bundle(bundle)
     for line in report.lines():
         out.print(line, markup=False)
     report.raise_if_bad()
+    verify_code(bundle)
+
+
+def verify_code(path: Path) -> None:
+    """Build a bundle's C for this machine and for ARMv7 and compare every byte. Raises ParityError, BundleError."""
+    from telltale.bundle.bundle import Bundle
+
+    bundle = Bundle.open(path)
+    if "c/net.json" not in bundle.spec.files:
+        return
+    from telltale.export.c.into_bundle import verify_c
+    from telltale.export.c.prove import raise_if_bad
+
+    proofs = verify_c(bundle)
+    for proof in proofs:
+        word = "skip" if proof.skipped else "ok  " if proof.ok else "BAD "
+        out.print(f"{word} C on {proof.target}: {proof.detail}", markup=False)
+    raise_if_bad(bundle.path.name, proofs)

@@ -76,16 +76,25 @@ def read_onnx(data: bytes, *, outputs: Sequence[str] | None = None, pixels: Pixe
     outputs: which to compute; without, `probabilities` where there is one, else all.
     Raises ExportError naming the operator or the shape that has no counterpart in C.
     """
-    try:
-        model = onnx.load_from_string(data)
-    except Exception as error:  # protobuf's own, which it does not export
-        raise ExportError("the model", expected="an ONNX file", got=str(error)[:80]) from error
+    model = _load(data)
     names = [o.name for o in model.graph.output]
     chosen = list(outputs or (["probabilities"] if "probabilities" in names else names))
     missing = [name for name in chosen if name not in names]
     if missing:
         raise ExportError("outputs", expected=f"some of {', '.join(names)}", got=", ".join(missing))
     return _Reader(model, pixels or Pixels()).read(chosen)
+
+
+def input_shape(data: bytes) -> Shape:
+    """Of the picture a model takes. Raises ExportError."""
+    return _Reader(_load(data), Pixels()).picture.shape
+
+
+def _load(data: bytes) -> ModelProto:
+    try:
+        return onnx.load_from_string(data)
+    except Exception as error:  # protobuf's own, which it does not export
+        raise ExportError("the model", expected="an ONNX file", got=str(error)[:80]) from error
 
 
 class _Reader:
@@ -127,6 +136,8 @@ class _Reader:
         if channels not in (1, 3):
             raise ExportError("the model's input", expected="1 or 3 channels", got=str(channels))
         one, none = np.ones(channels), np.zeros(channels)
+        if len(pixels.scale) not in (1, channels) or len(pixels.shift) not in (1, channels):
+            raise ExportError("pixels", expected=f"1 or {channels} numbers", got=str(len(pixels.scale)))
         scale = one if last else one * pixels.scale
         shift = none if last else none + pixels.shift
         name = inputs[0].name
