@@ -1,9 +1,9 @@
 # Each target does all its own set-up on a fresh Debian machine with Python, Node and apt, and says what it installs.
-.PHONY: help demo test lint fix bench docs fuzz wheel setup clean
+.PHONY: help demo test lint fix bench bench-edge docs fuzz wheel setup clean
 PY := .venv/bin/python
 
 help:           ## this list
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 16
 
 setup:          ## virtual environment, packages, npm files, Chromium, cross-compiler
 	@tools/setup.sh
@@ -22,6 +22,9 @@ fix: setup      ## mend what can be mended by a tool
 
 bench: setup    ## measure every number in the docs into bench/results/*.json (about an hour)
 	@$(PY) -m bench
+
+bench-edge: setup ## instructions and memory of nets in C on ARMv7, counted under qemu (a minute)
+	@$(PY) -m bench.edge
 
 docs: setup     ## remake the pictures in docs/ from the program itself
 	@$(PY) -m bench.pictures

@@ -19,6 +19,7 @@ ALL = {
     "stream_viewers": "bench.stream_viewers",
     "stream_loop": "bench.stream_loop",
     "browser": "bench.browser_local",
+    "edge": "bench.edge",
     "demo": "bench.demo_time",
 }
 """Name to module; each has `main(arguments)`."""

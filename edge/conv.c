@@ -15,7 +15,7 @@ typedef struct {
     uint32_t channels;
 } rows_kept;
 
-static rows_kept rows_of(const tt_session *session, const tt_layer *layer) {
+static TT_APART rows_kept rows_of(const tt_session *session, const tt_layer *layer) {
     const tt_tensor *in = tensor_of(session, layer->a), *out = tensor_of(session, layer->out);
     uint32_t width = (uint32_t)(out->width - 1) * layer->stride_w + layer->kernel_w; /* what the windows reach over */
     uint32_t given = (uint32_t)in->width + layer->pad_left;
@@ -31,7 +31,7 @@ static rows_kept rows_of(const tt_session *session, const tt_layer *layer) {
     return r;
 }
 
-static void fill_padding(const rows_kept *r, int8_t *to, uint32_t bytes) {
+static TT_APART void fill_padding(const rows_kept *r, int8_t *to, uint32_t bytes) {
     if (!r->padding) {
         memset(to, r->zero, bytes);
         return;
@@ -41,7 +41,7 @@ static void fill_padding(const rows_kept *r, int8_t *to, uint32_t bytes) {
         memcpy(to + done, to, done < bytes - done ? done : bytes - done);
 }
 
-void tt_conv_take(const tt_session *session, const tt_layer *layer, int32_t y, const uint8_t *row) {
+TT_APART void tt_conv_take(const tt_session *session, const tt_layer *layer, int32_t y, const uint8_t *row) {
     rows_kept r = rows_of(session, layer);
     uint32_t padded = (uint32_t)(y + layer->pad_top);
     int8_t *slot = r.ring + padded % layer->kernel_h * r.slot_bytes;
@@ -52,20 +52,26 @@ void tt_conv_take(const tt_session *session, const tt_layer *layer, int32_t y, c
         fill_padding(&r, slot, r.slot_bytes);
 }
 
+/* The last one to three output channels of two pixels. */
+static TT_APART void tell_rest(const int8_t *weights, const int32_t *scales, const int8_t *patch0, const int8_t *patch1,
+                               int8_t *out0, int8_t *out1, uint32_t steps, uint32_t rest, int32_t zero) {
+    int8_t four[8];
+    tile_pair(weights, scales, patch0, patch1, four, four + 4, steps, 1, zero);
+    for (uint32_t c = 0; c < rest; c++) out0[c] = four[c];
+    for (uint32_t c = 0; c < rest; c++) out1[c] = four[4 + c];
+}
+
 /* All output channels of two pixels. */
 TT_INLINE void tell_pair(const int8_t *weights, const int32_t *scales, const int8_t *patch0, const int8_t *patch1,
                          int8_t *out0, int8_t *out1, uint32_t steps, uint32_t channels, int32_t zero) {
     uint32_t groups = channels / 4, rest = channels % 4;
     if (groups) tile_pair(weights, scales, patch0, patch1, out0, out1, steps, groups, zero);
-    if (!rest) return;
-    int8_t last[8];
-    weights += 64 * (size_t)steps * groups;
-    tile_pair(weights, scales + 12 * groups, patch0, patch1, last, last + 4, steps, 1, zero);
-    for (uint32_t c = 0; c < rest; c++) out0[4 * groups + c] = last[c];
-    for (uint32_t c = 0; c < rest; c++) out1[4 * groups + c] = last[4 + c];
+    if (rest)
+        tell_rest(weights + 64 * (size_t)steps * groups, scales + 12 * groups, patch0, patch1, out0 + 4 * groups,
+                  out1 + 4 * groups, steps, rest, zero);
 }
 
-static void tell_single(const int8_t *weights, const int32_t *scales, const int8_t *patch, int8_t *out, uint32_t steps,
+static TT_APART void tell_single(const int8_t *weights, const int32_t *scales, const int8_t *patch, int8_t *out, uint32_t steps,
                         uint32_t channels, int32_t zero) {
     for (uint32_t c = 0; c < channels; c += 4, weights += 64 * (size_t)steps, scales += 12) {
         int32_t sums[4];
@@ -90,7 +96,7 @@ static uint32_t tell_one_channel(const int8_t *weights, const int32_t *scales, c
 }
 
 /* Row `y` of the result from the rows under its windows. */
-static void tell_row(const tt_session *session, const tt_layer *layer, uint32_t y, const int8_t *const *rows,
+static TT_APART void tell_row(const tt_session *session, const tt_layer *layer, uint32_t y, const int8_t *const *rows,
                      int8_t *patches) {
     const tt_tensor *in = tensor_of(session, layer->a), *out = tensor_of(session, layer->out);
     const int8_t *weights = session->net->weights + layer->weights;
@@ -119,7 +125,7 @@ static void tell_row(const tt_session *session, const tt_layer *layer, uint32_t 
     }
 }
 
-void tt_conv_tell(const tt_session *session, const tt_layer *layer, uint32_t y) {
+TT_APART void tt_conv_tell(const tt_session *session, const tt_layer *layer, uint32_t y) {
     rows_kept r = rows_of(session, layer);
     const int8_t *rows[TT_KERNEL_MAX];
     uint32_t slot = y * layer->stride_h % layer->kernel_h, height = layer->kernel_h;

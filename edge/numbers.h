@@ -16,8 +16,12 @@
 
 #if defined(__GNUC__)
 #define TT_INLINE static inline __attribute__((always_inline, unused))
+#define TT_APART __attribute__((noinline))    /* called so rarely that a copy in each caller is a waste */
+#define TT_COLD __attribute__((cold, noinline)) /* runs once: small before fast */
 #else
 #define TT_INLINE static inline
+#define TT_APART
+#define TT_COLD
 #endif
 
 /* sum * multiplier * 2^-31 * 2^shift, shift <= 0: vqrdmulh, then vrshl. */

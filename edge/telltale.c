@@ -7,7 +7,7 @@
 
 /* ---- words ---- */
 
-const char *tt_status_string(tt_status status) {
+TT_COLD const char *tt_status_string(tt_status status) {
     switch (status) {
 #define TT_CASE(name, text) \
     case name: return text;
@@ -17,7 +17,7 @@ const char *tt_status_string(tt_status status) {
     }
 }
 
-const char *tt_status_name(tt_status status) {
+TT_COLD const char *tt_status_name(tt_status status) {
     switch (status) {
 #define TT_CASE(name, text) \
     case name: return #name;
@@ -29,7 +29,7 @@ const char *tt_status_name(tt_status status) {
 
 /* ---- checks ---- */
 
-uint32_t tt_crc32(uint32_t crc, const void *data, size_t bytes) {
+TT_COLD uint32_t tt_crc32(uint32_t crc, const void *data, size_t bytes) {
     /* Half a byte at a time: 64 bytes of table instead of 1024, and it runs once. */
     static const uint32_t table[16] = {0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac, 0x76dc4190, 0x6b6b51f4,
                                        0x4db26158, 0x5005713c, 0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c,
@@ -44,7 +44,7 @@ uint32_t tt_crc32(uint32_t crc, const void *data, size_t bytes) {
     return ~crc;
 }
 
-static uint32_t checksum(const tt_net *net) {
+static TT_COLD uint32_t checksum(const tt_net *net) {
     uint32_t crc = tt_crc32(0, net->weights, net->weight_count);
     crc = tt_crc32(crc, net->scales, (size_t)net->scale_count * sizeof *net->scales);
     return tt_crc32(crc, net->floats, (size_t)net->float_count * sizeof *net->floats);
@@ -56,7 +56,7 @@ static uint32_t bytes_of(const tt_tensor *t) {
 }
 
 /* Whether every index stays inside its table and every tensor behind the scratch and inside the arena. */
-static int makes_sense(const tt_net *net) {
+static TT_COLD int makes_sense(const tt_net *net) {
     if (!net->tensors || !net->layers || !net->outputs || !net->tensor_count || !net->output_count) return 0;
     if ((net->weight_count && !net->weights) || (net->scale_count && !net->scales)) return 0;
     if ((net->float_count && !net->floats) || (net->golden_count && !net->golden)) return 0;
@@ -86,7 +86,7 @@ static int makes_sense(const tt_net *net) {
     return in->channels == net->channels;
 }
 
-static tt_status open_with(tt_session *session, const tt_net *net, void *arena, size_t bytes, uint8_t by_rows) {
+static TT_COLD tt_status open_with(tt_session *session, const tt_net *net, void *arena, size_t bytes, uint8_t by_rows) {
     if (!session || !net || !arena) return TT_ERROR_ARGUMENT;
     memset(session, 0, sizeof *session);
     if (net->version != TT_NET_VERSION) return TT_ERROR_VERSION;
@@ -142,7 +142,7 @@ void tt_restart(tt_session *session) {
 }
 
 /* Row `y` for the first layer, and whatever can be told then. NULL: padding. */
-static void take_row(tt_session *session, int32_t y, const uint8_t *row) {
+static TT_APART void take_row(tt_session *session, int32_t y, const uint8_t *row) {
     const tt_layer *first = &session->net->layers[0];
     uint32_t out_rows = session->net->tensors[first->out].height;
     session->net->take(session, first, y, row);
@@ -219,7 +219,7 @@ tt_status tt_read(const tt_session *session, size_t index, float *values, size_t
 
 /* ---- test ---- */
 
-void tt_pattern(uint32_t seed, uint32_t y, uint32_t width, uint32_t channels, uint8_t *row) {
+TT_COLD void tt_pattern(uint32_t seed, uint32_t y, uint32_t width, uint32_t channels, uint8_t *row) {
     /* Blocks of 16, 4 or 1 pixels, each of one hashed colour: coarse shapes for some seeds, noise for others. */
     static const uint8_t shifts[3] = {4, 2, 0};
     uint32_t shift = shifts[seed % 3];
@@ -234,7 +234,7 @@ void tt_pattern(uint32_t seed, uint32_t y, uint32_t width, uint32_t channels, ui
 }
 
 /* CRC-32 of all outputs, one after the other. */
-static uint32_t crc_of_outputs(const tt_session *session) {
+static TT_COLD uint32_t crc_of_outputs(const tt_session *session) {
     uint32_t crc = 0;
     for (uint32_t i = 0; i < session->net->output_count; i++) {
         size_t bytes = 0;
@@ -249,7 +249,7 @@ static int near(float x, float expected, float scale) {
     return apart <= 1e-3f * scale + 1e-6f; /* false where x is no number */
 }
 
-static int as_expected(const tt_session *session, const tt_golden *golden) {
+static TT_COLD int as_expected(const tt_session *session, const tt_golden *golden) {
     const tt_tensor *t = &session->net->tensors[session->net->outputs[0].tensor];
     if (t->type != TT_F32) return crc_of_outputs(session) == golden->crc;
     const float *values = (const float *)tt_raw(session, 0, NULL);
@@ -263,7 +263,7 @@ static int as_expected(const tt_session *session, const tt_golden *golden) {
     return near(sum / (float)count, golden->mean, golden->largest) && near(largest, golden->largest, golden->largest);
 }
 
-tt_status telltale_selftest(const tt_net *net, void *arena, size_t bytes) {
+TT_COLD tt_status telltale_selftest(const tt_net *net, void *arena, size_t bytes) {
     tt_session session;
     tt_status status = tt_open(&session, net, arena, bytes);
     if (status == TT_ERROR_ARENA) status = tt_open_rows(&session, net, arena, bytes);

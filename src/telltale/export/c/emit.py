@@ -130,7 +130,7 @@ def _header(program: Program, plan: Plan, about: About, name: str, head: str, co
  *     tt_run(&session);
  *     tt_read(&session, 0, answer, {upper}_OUTPUTS);{by_rows}
  *
- * Build: cc -std=c99 -O3 -c {name}.c telltale.c conv.c pool.c pointwise.c float32.c -ffunction-sections
+ * Build: cc -std=c99 -O2 -c {name}.c telltale.c conv.c pool.c pointwise.c float32.c -ffunction-sections
  *        link with -Wl,--gc-sections (and -lm for a float net); for ARMv7 add -mcpu=cortex-a9 -mfpu=neon
  *
  * Input      {shape} bytes

@@ -87,27 +87,29 @@ def generate(
     numbers: Numbers = "int8",
     pixels: Pixels | None = None,
     outputs: Sequence[str] | None = None,
+    size: tuple[int, int] | None = None,
     progress: Progress | None = None,
 ) -> Generated:
     """C for a model.
 
     pictures: (N, H, W, C) uint8 at the model's input size, from which int8 learns its ranges; noise without.
     inputs: on which the answers are kept as expected; the first pictures without.
+    size: (height, width) where the model leaves them open.
     pixels: what a byte stands for where the model takes floats; byte / 255 without.
     Raises ExportError (what C cannot do, pictures that do not fit), ParityError (the graph as read is not the model).
     """
     progress = progress or Quiet()
-    graph = simplify(read_onnx(model, outputs=outputs, pixels=pixels))
+    graph = simplify(read_onnx(model, outputs=outputs, pixels=pixels, size=size))
     shape = graph.picture.shape
-    size = (shape.height, shape.width, shape.channels)
-    given = noise(*size) if pictures is None else pictures
+    whole = (shape.height, shape.width, shape.channels)
+    given = noise(*whole) if pictures is None else pictures
     shown = given[:CHECKED] if inputs is None else inputs
     for some in (given, shown):
-        if some.ndim != 4 or some.shape[1:] != size or not len(some):
+        if some.ndim != 4 or some.shape[1:] != whole or not len(some):
             raise ExportError("pictures", expected=f"some of {shape}", got=str(some.shape))
     check_reading(model, graph, shown[:CHECKED])
     progress.advance(1, "read")
-    tests = [pattern(seed, *size) for seed in SEEDS]
+    tests = [pattern(seed, *whole) for seed in SEEDS]
     if numbers == "int8":
         net = quantise(graph, calibrate(graph, given))
         program = program_of(net)

@@ -56,6 +56,7 @@ def export_c(
         golden.inputs if pictures is None else pictures,
         inputs=golden.inputs,
         numbers=numbers,
+        size=(bundle.spec.input.height, bundle.spec.input.width),
         progress=progress,
     )
     allowed = bundle.spec.tolerance.int8 if numbers == "int8" else bundle.spec.tolerance.runtime

@@ -70,9 +70,16 @@ class Held:
 Value = Held | NDArray[Any]
 
 
-def read_onnx(data: bytes, *, outputs: Sequence[str] | None = None, pixels: Pixels | None = None) -> Graph:
+def read_onnx(
+    data: bytes,
+    *,
+    outputs: Sequence[str] | None = None,
+    pixels: Pixels | None = None,
+    size: tuple[int, int] | None = None,
+) -> Graph:
     """The graph as the model has it; see `simplify` for what makes it small.
 
+    size: (height, width) where the model leaves them open.
     outputs: which to compute; without, `probabilities` where there is one, else all.
     Raises ExportError naming the operator or the shape that has no counterpart in C.
     """
@@ -82,12 +89,12 @@ def read_onnx(data: bytes, *, outputs: Sequence[str] | None = None, pixels: Pixe
     missing = [name for name in chosen if name not in names]
     if missing:
         raise ExportError("outputs", expected=f"some of {', '.join(names)}", got=", ".join(missing))
-    return _Reader(model, pixels or Pixels()).read(chosen)
+    return _Reader(model, pixels or Pixels(), size).read(chosen)
 
 
 def input_shape(data: bytes) -> Shape:
     """Of the picture a model takes. Raises ExportError."""
-    return _Reader(_load(data), Pixels()).picture.shape
+    return _Reader(_load(data), Pixels(), None).picture.shape
 
 
 def _load(data: bytes) -> ModelProto:
@@ -98,13 +105,13 @@ def _load(data: bytes) -> ModelProto:
 
 
 class _Reader:
-    def __init__(self, model: ModelProto, pixels: Pixels) -> None:
+    def __init__(self, model: ModelProto, pixels: Pixels, size: tuple[int, int] | None) -> None:
         self.model = model
         self.opsets = {o.domain: o.version for o in model.opset_import}
         self.values: dict[str, Value] = {"": np.zeros(0)}
         self.shapes: dict[str, Shape] = {}
         self.operators: list[Operator] = []
-        self.picture = self._read_input(pixels)
+        self.picture = self._read_input(pixels, size)
         self.fixed = False  # whether something has read the picture with its scale
 
     def read(self, outputs: Sequence[str]) -> Graph:
@@ -121,17 +128,19 @@ class _Reader:
             found.append(Output(name, self._tensor(value)))
         return Graph(self.picture, tuple(self.operators), tuple(found), self.shapes)
 
-    def _read_input(self, pixels: Pixels) -> Picture:
+    def _read_input(self, pixels: Pixels, size: tuple[int, int] | None) -> Picture:
         constants = {initializer.name for initializer in self.model.graph.initializer}
         inputs = [i for i in self.model.graph.input if i.name not in constants]
         if len(inputs) != 1:
             raise ExportError("the model's inputs", expected="one picture", got=str(len(inputs)))
         given = inputs[0].type.tensor_type
         dims = tuple(d.dim_value for d in given.shape.dim)
+        last = given.elem_type == TensorProto.UINT8
+        if size is not None and len(dims) == 4:
+            dims = (1, *size, dims[3]) if last else (1, dims[1], *size)
         if len(dims) != 4 or any(d < 1 or d > LARGEST for d in dims[1:]):
             raise ExportError("the model's input", expected="4 sizes, known but for the first", got=str(dims))
         dims = (1, *dims[1:])
-        last = given.elem_type == TensorProto.UINT8
         height, width, channels = dims[1:] if last else (*dims[2:], dims[1])
         if channels not in (1, 3):
             raise ExportError("the model's input", expected="1 or 3 channels", got=str(channels))

@@ -29,7 +29,7 @@ class Target:
 
     name: str
     compiler: tuple[str, ...]
-    flags: tuple[str, ...] = ("-O3",)
+    flags: tuple[str, ...] = ("-O2",)
     emulator: tuple[str, ...] = ()
 
     @property
@@ -39,7 +39,7 @@ class Target:
         return ", ".join(name for name in needed if shutil.which(name) is None)
 
 
-_ARM = ("-O3", "-mcpu=cortex-a9", "-marm", "-static")
+_ARM = ("-O2", "-mcpu=cortex-a9", "-marm", "-static")
 SCALAR = "-DTT_SCALAR"
 TARGETS: Mapping[str, Target] = {
     target.name: target
