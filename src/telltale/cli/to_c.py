@@ -15,7 +15,7 @@ from telltale.preprocess import Preprocess, decode
 from telltale.progress import progress
 
 if TYPE_CHECKING:
-    from telltale.export.c.generate import Generated
+    from telltale.export.c.generate import Generated, Numbers
     from telltale.export.c.prove import Proof
     from telltale.export.c.read import Pixels
 
@@ -23,7 +23,7 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 MOST = 256
 """Pictures to learn the ranges from."""
 
-NUMBERS = ("int8", "float32")
+NUMBERS: tuple[Numbers, ...] = ("int8", "float32")
 
 
 def export_to_c(

@@ -337,7 +337,7 @@ def _net(
 
 def _finite(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """C99 has no literal for infinity: the largest number stands for it."""
-    return np.nan_to_num(values, posinf=np.finfo(np.float32).max, neginf=np.finfo(np.float32).min)
+    return np.asarray(np.clip(values, np.finfo(np.float32).min, np.finfo(np.float32).max), np.float32)
 
 
 def _aligned(values: NDArray[np.int8]) -> NDArray[np.int8]:
