@@ -47,9 +47,7 @@ def school(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 
 def pupil(project: Project, **changes: object) -> Train:
-    return Train.model_validate(
-        {**project.config.train.model_dump(), "backbone": "pico", "teacher": "wise", **changes}
-    )
+    return Train.model_validate({**project.config.train.model_dump(), "backbone": "pico", "teacher": "wise", **changes})
 
 
 def test_the_loss_is_nothing_where_both_agree_and_grows_with_their_distance() -> None:

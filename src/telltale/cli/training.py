@@ -31,6 +31,10 @@ def train(
         str | None, typer.Option(help='Take channels out of a run until it fits, then train on: "macs<3M,flash<64K".')
     ] = None,
     start: Annotated[str | None, typer.Option("--from", help="The run to prune; the newest without.")] = None,
+    fit: Annotated[
+        str | None, typer.Option(help='Try nets that fit, for --minutes in all (30): "macs<3M,ram<64K,flash<128K".')
+    ] = None,
+    tries: Annotated[int, typer.Option(help="How many nets --fit tries.", min=2, max=100)] = 12,
     allow_leak: Annotated[bool, typer.Option("--allow-leak", help="Train although near-duplicates cross a split.")] = (
         False
     ),
@@ -45,6 +49,9 @@ def train(
     if prune is not None:
         result = _prune(opened, prune, chosen, start=start, name=name, allow_leak=allow_leak)
         _tell(result)
+        return
+    if fit is not None:
+        _fit(opened, fit, chosen, tries=tries, name=name, allow_leak=allow_leak)
         return
     result = run(
         opened,
@@ -79,6 +86,39 @@ def _prune(
         markup=False,
     )
     return done.result
+
+
+def _fit(
+    project: Project, budget: str, changes: dict[str, object], *, tries: int, name: str | None, allow_leak: bool
+) -> None:
+    from rich.table import Table
+
+    from telltale.model.cost import read_budget
+    from telltale.train.search import fit
+
+    minutes = changes.pop("minutes", None)
+    done = fit(
+        project,
+        read_budget(budget),
+        minutes=float(str(minutes)) if minutes is not None else 30.0,
+        tries=tries,
+        name=name,
+        allow_leak=allow_leak,
+        settings=override(project.config.train, changes),
+        steps=progress,
+    )
+    table = Table("plan", "input", "accuracy", "M multiply-adds", "RAM KB", "flash KB", "run", box=None)
+    for one in done.frontier:
+        c, cost = one.candidate, one.candidate.cost
+        sizes = (f"{cost.macs / 1e6:.2f}", f"{cost.ram / 1024:.1f}", f"{cost.flash / 1024:.1f}")
+        table.add_row(c.plan, f"{c.width}x{c.height}", f"{one.merit:.2%}", *sizes, one.run)
+    out.print(table)
+    best = done.best.candidate
+    out.print(f"{len(done.tried)} nets tried; RAM and flash are estimates; {done.folder}: frontier.csv, frontier.svg")
+    out.print(
+        f"next: [input] width = {best.width}, height = {best.height}, then `telltale train --backbone {best.plan}`",
+        markup=False,
+    )
 
 
 def _tell(result: RunResult) -> None:

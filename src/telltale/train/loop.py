@@ -292,7 +292,10 @@ class Loop:
             tally = more if tally is None else tally + more
         row: Row = {"watch/loss": float(nll.sum() / counted.sum().clamp(min=1))}
         score = self.task.score(tally)
-        row["watch/criterion"] = self.loss.criterion(row["watch/loss"], self.task.merit(score))
+        merit = self.task.merit(score)
+        row["watch/criterion"] = self.loss.criterion(row["watch/loss"], merit)
+        if merit is not None:
+            row["watch/merit"] = merit
         row |= {
             f"watch/{key}": score["overall"][key] for key in ("accuracy", "f1") if score["overall"][key] is not None
         }
