@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
@@ -54,8 +54,22 @@ ROUND = 0.80
 """A patch that fills less of its enclosing circle is a ball half hidden: the circle then tells the centre better."""
 
 
+CORE = 0.6
+"""The share of a patch's greatest likeness that its inner pixels have at least."""
+
+WEAK = 0.5
+"""A patch whose inner pixels are less like the colour on average is another thing: not seen, rather than guessed."""
+
+
+def _best(likeness: NDArray[np.float32], labels: NDArray[Any], stats: NDArray[Any], count: int) -> int:
+    """The label of the patch that is most like the colour; of equals the larger. A large dull patch does not win."""
+    areas = stats[1:, cv2.CC_STAT_AREA].astype(np.float64)
+    means = np.bincount(labels.ravel(), likeness.ravel(), count)[1:] / np.maximum(areas, 1)
+    return 1 + int(np.argmax(means**5 * np.sqrt(areas)))
+
+
 class ColourDetector:
-    """The largest patch of one colour; its centre by moments, better than a pixel.
+    """The likeliest patch of one colour; its centre by moments, better than a pixel.
 
     Colour is judged by chromaticity, r = R/(R+G+B) and g = G/(R+G+B), which the strength of the light cancels out of
     (Finlayson et al. 1998). Each pixel counts by how far it lies from grey towards the colour sought, so the soft rim
@@ -76,16 +90,17 @@ class ColourDetector:
         height, width = image.shape[:2]
         size = (max(1, width // COARSE), max(1, height // COARSE))
         small = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
-        found = self._largest(self._likeness(small))
+        found = self._likeliest(self._likeness(small))
         if found is None:
             return None
+        peak = found[4]
         grow_x, grow_y = width / small.shape[1], height / small.shape[0]
         margin = 2.0  # coarse pixels
         left = max(0, int((found[0] - margin) * grow_x))
         top = max(0, int((found[1] - margin) * grow_y))
         right = min(width, math.ceil((found[2] + margin) * grow_x))
         bottom = min(height, math.ceil((found[3] + margin) * grow_y))
-        return self._centre(self._likeness(image[top:bottom, left:right]), left, top)
+        return self._centre(self._likeness(image[top:bottom, left:right]), peak, left, top)
 
     def _likeness(self, image: Image) -> NDArray[np.float32]:
         """(H, W) float32: 0 for any other colour, 1 for the one sought."""
@@ -99,22 +114,24 @@ class ColourDetector:
         soft[total < DARK] = 0.0
         return np.asarray(soft, np.float32)
 
-    def _largest(self, likeness: NDArray[np.float32]) -> tuple[int, int, int, int] | None:
-        """Left, top, right, bottom of the patch with the most of the colour."""
+    def _likeliest(self, likeness: NDArray[np.float32]) -> tuple[int, int, int, int, float] | None:
+        """Left, top, right, bottom of the likeliest patch, and its greatest likeness."""
         count, labels, stats, _ = cv2.connectedComponentsWithStats((likeness > 0.4).astype(np.uint8), connectivity=8)
         if count < 2:
             return None
-        best = 1 + int(np.argmax(np.bincount(labels.ravel(), likeness.ravel(), count)[1:]))
+        best = _best(likeness, labels, np.asarray(stats), count)
         x, y, w, h = (int(v) for v in stats[best, :4])
-        return x, y, x + w, y + h
+        return x, y, x + w, y + h, float(likeness[labels == best].max())
 
-    def _centre(self, likeness: NDArray[np.float32], left: int, top: int) -> Spot | None:
-        mask = (likeness > 0.4).astype(np.uint8)
+    def _centre(self, likeness: NDArray[np.float32], peak: float, left: int, top: int) -> Spot | None:
+        mask = (likeness > CORE * peak).astype(np.uint8)  # a background of nearly this colour stays outside
         count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
         if count < 2:
             return None
-        best = 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))
-        core = (labels == best).astype(np.uint8)
+        core = np.asarray(labels == _best(likeness, labels, np.asarray(stats), count), np.uint8)
+        strength = float(likeness[core > 0].mean())
+        if strength < WEAK:
+            return None
         weight = likeness * cv2.dilate(core, np.ones((5, 5), np.uint8))  # its soft rim too, but no other patch
         moments = cv2.moments(weight)
         mass = moments["m00"]
@@ -127,7 +144,6 @@ class ColourDetector:
         filled = float(core.sum()) / (math.pi * (around + 0.5) ** 2)
         if filled < ROUND:
             x, y, radius = cx, cy, around
-        strength = float(weight[core > 0].mean())
         return Spot(x + left, y + top, radius, float(np.clip(strength * min(1.0, filled / ROUND), 0.0, 1.0)))
 
 
