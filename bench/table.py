@@ -48,6 +48,11 @@ def asked() -> list[str]:
         right, told = share(overall["told_accuracy"]), share(overall["coverage"])
         rows.append(f"| told answers right, views never seen | 99 % | {right} |")
         rows.append(f"| of all answers, told | 85 % | {told} |")
+        surest = accuracy["telltale"]["right_at_target_coverage"]
+        least = min(value for name, value in surest.items() if name != "overall")
+        rows.append(
+            f"| right among the surest 85 %, overall and worst head | 99 % | {100 * surest['overall']:.2f} %, {100 * least:.2f} % |"
+        )
     if speed := load("collect"):
         rates = ", ".join(f"{size}: {told['frames_per_s']:.1f}" for size, told in speed["sizes"].items())
         rows.append(f"| saved pictures a second, car page | {speed['target_frames_per_s']:.0f} | {rates} |")
@@ -63,6 +68,13 @@ def asked() -> list[str]:
         rows.append(f"| frames a second that the slowest of so many WHEP viewers gets, of 15 sent | - | {told} |")
     if browser := load("browser"):
         rows.append(f"| the browser's golden set, largest difference | 1e-3 | {browser['report']['maxDiff']:.1e} |")
+    if edge := load("edge"):
+        for net, limit in (("net4", 0.95), ("unet_small", 11.6)):
+            told = edge["nets"][net]
+            rows.append(
+                f"| `{net}.onnx` in C, ARMv7 instructions an inference | {limit:g} M | {told['armv7 instructions'] / 1e6:.3g} M; scalar C "
+                f"{told['armv7-scalar instructions'] / 1e6:.3g} M; {told['arena_bytes'] / 1024:.1f} KiB with the input, code {told['armv7 code_bytes'] / 1024:.1f} KiB |"
+            )
     if augment := load("train_augment"):
         rows.append(f"| augmentation's share of a training step on the CPU | 0.33 | {_augment(augment)} |")
     return rows
@@ -97,7 +109,7 @@ def heads() -> list[str]:
         "",
         f"{found['pictures']['test']} test pictures of other views and looks than the {found['pictures']['train']} trained on and the "
         f"{found['pictures']['calibration']} calibrated on; {len(found['never_trained'])} of 32 combinations were never trained; "
-        f"{found['minutes']:g} minutes of training for each; 95 % intervals, combinations resampled. Near-duplicates of training "
+        f"{found['minutes']:g} minutes of training, and as much processor time for the plain CNN as all cores give in them; 95 % intervals, combinations resampled. Near-duplicates of training "
         f"pictures among the test pictures: {found['near_duplicates_of_training_in_test']}. Thresholds by the same rule for both.",
         "",
         "| | telltale: told | of those right | accuracy | AUROC | plain CNN: told | of those right | accuracy | AUROC |",
