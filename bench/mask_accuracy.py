@@ -32,13 +32,13 @@ from telltale.dataset.masks import with_pixels
 from telltale.dataset.split import apply_split
 from telltale.evaluate import measure_bundle
 from telltale.evaluate.bootstrap import Clustered
-from telltale.evaluate.mask_thresholds import best_dice
 from telltale.evaluate.masks import MaskEvaluation, measure_masks
 from telltale.preprocess import decode
 from telltale.progress import progress
 from telltale.project import Project, Train, validate
 from telltale.tasks import Target, Task, Threshold
 from telltale.tasks.counting import BINS, logit_bins
+from telltale.tasks.mask_tally import best_dice
 from telltale.train import run
 
 SHARED = Path(os.environ.get("TELLTALE_SHARED", Path(__file__).resolve().parents[2] / "shared")) / "data"

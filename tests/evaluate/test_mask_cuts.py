@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from telltale.evaluate.mask_thresholds import best_dice, choose_cut, control_risk, reaching
+from telltale.evaluate.mask_thresholds import choose_cut, control_risk, reaching
 from telltale.tasks.counting import BINS, logit_bins
+from telltale.tasks.mask_tally import best_dice
 
 
 def draw_groups(rng: np.random.Generator, count: int) -> list[np.ndarray]:

@@ -29,8 +29,9 @@ from telltale.progress import Progress, Quiet
 from telltale.project import Unsure
 from telltale.tasks import Threshold
 from telltale.tasks.calibrate import percent
-from telltale.tasks.counting import BINS, bin_edges, logit_bins
+from telltale.tasks.counting import BINS, logit_bins
 from telltale.tasks.mask import Masks
+from telltale.tasks.mask_tally import best_dice
 from telltale.tasks.regions import label_regions
 from telltale.tasks.task import Bools, Floats
 
@@ -155,17 +156,6 @@ def control_risk(groups: Sequence[NDArray[np.float64]], error: float) -> float:
             break
         best = float(cut)
     return best
-
-
-def best_dice(pixels: NDArray[np.int64]) -> tuple[float, float | None]:
-    """(the cut of the best Dice of the pixels, that Dice); (0.5, None) where nothing is marked."""
-    off, on = pixels[:, ::-1].astype(np.float64)  # the highest bin first
-    if not on.sum():
-        return 0.5, None
-    right, false = np.cumsum(on), np.cumsum(off)
-    dice = 2 * right / (right + false + on.sum())
-    at = int(np.argmax(dice))
-    return float(bin_edges()[BINS - 1 - at]), float(dice[at])
 
 
 def _to_json(cut: Cut) -> dict[str, object]:
