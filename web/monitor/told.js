@@ -212,7 +212,7 @@ export class MonitorCuts extends HTMLElement {
     if (key !== this.key) {
       this.key = key;
       this.few.replaceChildren(...changed.slice(0, 12).map((kept) => thumb(kept, about.kind, (k) => this.open?.(k),
-        `${word(about.kind, stateOf(of(kept), old))} → ${word(about.kind, stateOf(of(kept), cut))}`)));
+        `→ ${word(about.kind, stateOf(of(kept), cut))}`)));
     }
     this.paint(this.told.map(of), cut);
   }

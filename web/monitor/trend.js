@@ -88,7 +88,7 @@ export class MonitorTrend extends HTMLElement {
     const xAxis = this.span === "minute" ? { ...axis, values: times, space: 70 } : { ...axis, values: [[1, "{HH}:{mm}", null, null, null, null, null, null, 1]], space: 60 };
     this.charts = [
       new uPlot({
-        width: wide, height: 200, legend: { show: false }, cursor,
+        width: wide, height: 250, legend: { show: false }, cursor,
         scales: { x, y: { range: (_u, _lo, hi) => [0, Math.max(1, Math.ceil(hi * 1.08))] } },
         axes: [xAxis, { ...axis, size: 44, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 1e5] }],
         series: [{}, ...STATES.map((state) => ({ paths: bars, fill: colour(state), stroke: colour(state), width: 0, points: { show: false } }))],
@@ -96,7 +96,7 @@ export class MonitorTrend extends HTMLElement {
       new uPlot({
         width: wide, height: 104, legend: { show: false }, cursor,
         scales: { x, y: { range: (_u, _lo, hi) => [0, Math.max(1, (hi || 1) * 1.15)] } },
-        axes: [{ ...xAxis, values: () => [], size: 8 }, { ...axis, size: 44, space: 24 }],
+        axes: [{ ...xAxis, values: () => [], size: 8 }, { ...axis, size: 44, space: 24, values: (_u, values) => values.map((v) => (v >= 1000 ? `${v / 1000} s` : `${v}`)) }],
         series: [{}, { stroke: colour("accent"), width: 2, spanGaps: false, points: { show: true, size: 4, fill: colour("accent") } }],
       }, [middle, trend.age_ms], this.ages),
     ];
