@@ -10,7 +10,7 @@
 enum { CONFIG_BYTES = 65536 };
 
 static const char KEYS[] = "source, interval_s, timeout_s, roi, publish, results, client_id, qos, discovery, state, "
-                           "average_s, dwell_s, quiet, max_bytes, low.NAME or high.NAME";
+                           "average_s, dwell_s, quiet, selftest, max_bytes, low.NAME or high.NAME";
 
 void tt_config_defaults(tt_config *config)
 {
@@ -19,6 +19,7 @@ void tt_config_defaults(tt_config *config)
     config->timeout_s = 5.0;
     config->average_s = config->dwell_s = -1.0;
     config->qos = 1;
+    config->selftest = 1;
     config->max_bytes = 4 * 1024 * 1024;
 }
 
@@ -127,6 +128,7 @@ int tt_config_set(tt_config *config, const char *key, const char *value, const c
     if (!strcmp(key, "qos")) return whole(&c->qos, 0, 1, value, where, key, fault);
     if (!strcmp(key, "max_bytes")) return whole(&c->max_bytes, 1000, 64 * 1024 * 1024, value, where, key, fault);
     if (!strcmp(key, "results")) return yes_or_no(&c->results, value, where, key, fault);
+    if (!strcmp(key, "selftest")) return yes_or_no(&c->selftest, value, where, key, fault);
     if (!strcmp(key, "quiet")) return yes_or_no(&c->quiet, value, where, key, fault);
     if (!strcmp(key, "roi")) return region(&c->roi, value, where, fault);
     if ((!strncmp(key, "low.", 4) && key[4]) || (!strncmp(key, "high.", 5) && key[5]))

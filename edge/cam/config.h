@@ -24,6 +24,7 @@ typedef struct {
     int qos;                   /* of MQTT, 0 or 1 */
     int results;               /* publish every result, not only events and states */
     int quiet;                 /* print events and errors only */
+    int selftest;              /* at the start, before the first picture */
     int max_bytes;             /* of a picture's file */
     tt_rect roi;               /* in upright pixels of the whole picture; width 0: all of it */
     tt_config_threshold thresholds[TT_CONFIG_THRESHOLDS];

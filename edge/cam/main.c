@@ -23,7 +23,7 @@ static const char USAGE[] =
     "telltale-cam [--config FILE] [--set KEY=VALUE]... [PICTURE | URL | -]...\n"
     "  tells pictures as JSON lines: those named, once each; else the source of the configuration, every interval_s\n"
     "  --config FILE     key = value lines: source, interval_s, timeout_s, roi, publish, results, client_id, qos,\n"
-    "                    discovery, state, average_s, dwell_s, low.NAME, high.NAME, quiet, max_bytes\n"
+    "                    discovery, state, average_s, dwell_s, low.NAME, high.NAME, quiet, selftest, max_bytes\n"
     "  --set KEY=VALUE   one key; the later one counts\n"
     "  --bench N         tells the picture named N times and prints how long one took\n"
     "  --selftest        runs the pictures compiled in and compares every byte\n"
@@ -340,7 +340,7 @@ static int thresholds(cam *c, tt_fault *fault)
     return 1;
 }
 
-static int begin(cam *c, tt_fault *fault)
+static int begin(cam *c, const command *run, tt_fault *fault)
 {
     tt_config *config = &c->config;
     if (!config->client_id[0]) {
@@ -349,7 +349,7 @@ static int begin(cam *c, tt_fault *fault)
         host[sizeof host - 1] = 0;
         snprintf(config->client_id, sizeof config->client_id, "telltale-%.20s-%s", c->net->name, host);
     }
-    if (!tt_look_begin(&c->look, c->net, fault) || !thresholds(c, fault)) return 0;
+    if (!tt_look_begin(&c->look, c->net, config->selftest || run->what == SELFTEST, fault) || !thresholds(c, fault)) return 0;
     tt_smooth_begin(&c->smoother, c->names, c->net->label_count,
                     config->average_s < 0 ? (double)c->net->average_s : config->average_s,
                     config->dwell_s < 0 ? (double)c->net->dwell_s : config->dwell_s);
@@ -403,7 +403,7 @@ int main(int count, char **words)
     c.net = &TT_NET;
     c.start_s = tt_now_s();
     tt_config_defaults(&c.config);
-    if (!arguments(&c, &run, count, words, &fault) || !begin(&c, &fault)) return give_up(&fault);
+    if (!arguments(&c, &run, count, words, &fault) || !begin(&c, &run, &fault)) return give_up(&fault);
     heed_signals();
     int code;
     if (run.what == SELFTEST) {
