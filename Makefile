@@ -23,8 +23,8 @@ fix: setup      ## mend what can be mended by a tool
 bench: setup    ## measure every number in the docs into bench/results/*.json (about an hour)
 	@$(PY) -m bench
 
-bench-edge: setup ## instructions and memory of nets in C on ARMv7, counted under qemu (a minute)
-	@$(PY) -m bench.edge
+bench-edge: setup ## instructions and memory of nets in C and of telltale-cam on ARMv7, counted under qemu (a minute)
+	@$(PY) -m bench edge edge_jpeg
 
 docs: setup     ## remake the pictures in docs/ from the program itself
 	@$(PY) -m bench.pictures

@@ -20,6 +20,7 @@ ALL = {
     "stream_loop": "bench.stream_loop",
     "browser": "bench.browser_local",
     "edge": "bench.edge",
+    "edge_jpeg": "bench.edge_jpeg",
     "demo": "bench.demo_time",
 }
 """Name to module; each has `main(arguments)`."""

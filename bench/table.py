@@ -66,6 +66,12 @@ def asked() -> list[str]:
     if viewers := load("stream_viewers"):
         told = ", ".join(f"{run['viewers']}: {run['frames_per_s']['least']:g}" for run in viewers["runs"])
         rows.append(f"| frames a second that the slowest of so many WHEP viewers gets, of 15 sent | - | {told} |")
+    if camera := load("edge_jpeg"):
+        case = camera["cases"][0]
+        reached = f"{case['per_picture'] / 1e6:.2f} M a picture, {case['whole_run_without_selftest'] / 1e6:.2f} M a run"
+        rows.append(
+            f"| `telltale-cam`, {case['title']} JPEG to tell, ARMv7 instructions | {camera['target'] / 1e6:.0f} M | {reached} |"
+        )
     if browser := load("browser"):
         rows.append(f"| the browser's golden set, largest difference | 1e-3 | {browser['report']['maxDiff']:.1e} |")
     if edge := load("edge"):
