@@ -265,13 +265,13 @@ def verify_code(path: Path) -> None:
     from telltale.bundle.bundle import Bundle
 
     bundle = Bundle.open(path)
-    if "c/net.json" not in bundle.spec.files:
-        return
+    if not any(name.startswith("c/") for name in bundle.spec.files):
+        return  # without importing what builds it
     from telltale.export.c.into_bundle import verify_c
     from telltale.export.c.prove import raise_if_bad
 
     proofs = verify_c(bundle)
     for proof in proofs:
         word = "skip" if proof.skipped else "ok  " if proof.ok else "BAD "
-        out.print(f"{word} C on {proof.target}: {proof.detail}", markup=False)
+        out.print(f"{word} C, {proof.target}: {proof.detail}", markup=False)
     raise_if_bad(bundle.path.name, proofs)

@@ -269,12 +269,16 @@ def _layers(layers: Sequence[Layer], index: dict[str, int]) -> str:
     )
 
 
+def label_rows(about: About) -> str:
+    """The names and thresholds as the generated file has them."""
+    return "".join(f'    {{"{_string(la.name)}", {_number(la.low)}, {_number(la.high)}}},\n' for la in about.labels)
+
+
 def _small_tables(program: Program, about: About, golden: Sequence[Golden], index: dict[str, int]) -> str:
     outputs = "".join(f'    {{"{_string(o.name)}", {index[o.tensor]}}},\n' for o in program.outputs)
     text = f"static const tt_output outputs[] = {{\n{outputs}}};\n"
     if about.labels:
-        rows = "".join(f'    {{"{_string(la.name)}", {_number(la.low)}, {_number(la.high)}}},\n' for la in about.labels)
-        text += f"\n/* name, off up to, on from */\nstatic const tt_label labels[] = {{\n{rows}}};\n"
+        text += f"\n/* name, off up to, on from */\nstatic const tt_label labels[] = {{\n{label_rows(about)}}};\n"
     if golden:
         rows = ""
         for g in golden:

@@ -11,7 +11,7 @@ import numpy as np
 from telltale.bundle.bundle import Bundle
 from telltale.bundle.spec import MODEL, BundleSpec
 from telltale.errors import BundleError, ParityError
-from telltale.export.c.emit import KINDS, About, Label
+from telltale.export.c.emit import KINDS, About, Label, label_rows
 from telltale.export.c.generate import Generated, Images, Numbers, generate
 from telltale.export.c.prove import Proof, prove, raise_if_bad
 from telltale.progress import Progress, Quiet
@@ -79,12 +79,10 @@ def export_c(
     return bundle.update(files=files), made, proofs
 
 
-def has_c(bundle: Bundle) -> bool:
-    return FACTS in bundle.spec.files
-
-
 def verify_c(bundle: Bundle) -> list[Proof]:
-    """Build the bundle's C again and compare every byte for the golden inputs. Raises BundleError (damaged)."""
+    """Build the bundle's C again and compare every byte for the golden inputs; its thresholds too.
+
+    Raises BundleError (damaged)."""
     try:
         facts = Facts(**json.loads(bundle.read(FACTS)))
         expected = np.load(io.BytesIO(bundle.read(EXPECTED)), allow_pickle=False).tobytes()
@@ -92,7 +90,13 @@ def verify_c(bundle: Bundle) -> list[Proof]:
         raise BundleError(f"{bundle.path.name}/{FACTS}", expected="facts of a net in C", got=str(error)) from error
     names = [name for name in bundle.spec.files if name.startswith(f"{FOLDER}/") and name.endswith((".c", ".h"))]
     files = {name.removeprefix(f"{FOLDER}/"): bundle.read(name) for name in names}
-    return prove(files, facts.name, facts.numbers, bundle.golden().inputs, expected)
+    text = files[f"{facts.name}.c"].decode()
+    same = label_rows(about(bundle)) in text
+    said = "as the bundle's" if same else "others than the bundle's: run `telltale export --to c` again"
+    return [
+        Proof("thresholds", same, said),
+        *prove(files, facts.name, facts.numbers, bundle.golden().inputs, expected),
+    ]
 
 
 def about(bundle: Bundle) -> About:
