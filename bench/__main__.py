@@ -21,6 +21,7 @@ ALL = {
     "browser": "bench.browser_local",
     "edge": "bench.edge",
     "edge_jpeg": "bench.edge_jpeg",
+    "smaller": "bench.smaller",
     "demo": "bench.demo_time",
 }
 """Name to module; each has `main(arguments)`."""
