@@ -190,10 +190,15 @@ def test_a_removed_widget_takes_its_stream_with_it(page: Page, server: ServerThr
     show(page, server, WIDGET)
     wait_connected(page)
     page.evaluate("() => widget().capture()")
-    page.evaluate("() => widget().remove()")
     with httpx.Client(base_url=server.url, trust_env=False) as http:
+
+        def names() -> list[str]:
+            return [stream["name"] for stream in http.get("/api/streams").json()["streams"]]
+
+        mine = names()[-1]
+        page.evaluate("() => widget().remove()")
         deadline_s = time.monotonic() + 20
-        while http.get("/api/streams").json()["streams"]:
+        while mine in names():
             assert time.monotonic() < deadline_s
             page.wait_for_timeout(50)
 

@@ -1043,8 +1043,9 @@
     }
   }
 
-  const RTC_ANSWER_MS = 4000; // a picture that video lost; pictures are sent again before
-  const RTC_AGAIN_MS = 700;
+  const RTC_ANSWER_MS = 6000; // a picture that video lost; pictures are sent again before
+  const RTC_AGAIN_MS = 1000;
+  const RTC_QUIET_MS = 1000;
   const RTC_THROUGH_MS = 5000; // from the answer to the first message
   const GATHER_MS = 1500;
   const END_MS = 2000;
@@ -1071,6 +1072,9 @@
     #canvas = document.createElement("canvas");
     /** @type {any} */ #track = null;
     #again = 0;
+    #sent = 0; // how often the last picture went out
+    #stirred = 0; // when something last went out or came in
+    #listening = false;
 
     /** @param {string} address of /whip @param {(why: string) => void} fallBack takes another way @param {Hooks} hooks */
     constructor(address, fallBack, hooks) {
@@ -1127,6 +1131,8 @@
       if (response.status !== 201) throw new Error(`the server answered ${response.status} at ${this.address}`);
       const place = response.headers.get("Location");
       this.#session = place ? new URL(place, this.address).href : "";
+      const leave = () => void fetch(this.#session, { method: "DELETE", keepalive: true }).catch(() => {});
+      if (place) addEventListener("pagehide", leave, { signal }); // the server need not find out by itself
       await peer.setRemoteDescription({ type: "answer", sdp: await response.text() });
       const through = setTimeout(() => signal.aborted || this.fallBack("no way through the network"), RTC_THROUGH_MS);
       signal.addEventListener("abort", () => clearTimeout(through));
@@ -1165,19 +1171,33 @@
     /** @param {{surface: {canvas: HTMLCanvasElement}, width: number, height: number}} taken */
     async transmit({ surface, width, height }) {
       const canvas = this.#canvas;
+      const life = this.#life;
+      this.#listening = false;
+      // A picture that was sent twice may be answered twice: let the second answer pass before the next picture goes.
+      while (this.#sent > 1 && performance.now() - this.#stirred < RTC_QUIET_MS) await sleep(50);
+      if (this.#life !== life) return;
       if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
       const show = () => {
         canvas.getContext("2d")?.drawImage(surface.canvas, 0, 0);
         this.#track?.requestFrame();
+        this.#sent++;
+        this.#stirred = performance.now();
         this.#again = setTimeout(show, RTC_AGAIN_MS); // until it is answered: an encoder may leave a picture out
       };
       clearTimeout(this.#again);
+      this.#sent = 0;
+      this.#listening = true;
       show();
     }
 
     /** @param {unknown} data */
     hear(data) {
-      clearTimeout(this.#again);
+      if (/^{"type":"result"/.test(String(data))) {
+        clearTimeout(this.#again);
+        this.#stirred = performance.now();
+        if (!this.#listening) return; // of the picture before
+        this.#listening = false;
+      }
       super.hear(data);
     }
   }
