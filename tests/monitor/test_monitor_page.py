@@ -14,9 +14,13 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from monitor.conftest import GOOD, UNSURE, Place, encoded
+from telltale.bundle.predictor import Predictor
 from telltale.collect.browser import FLAGS
 from telltale.dataset.catalogue import Catalogue
 from telltale.pages import vendor_ready, web_root
+from telltale.serve.server import ServerThread
+from telltale.serve.settings import MonitorSettings, ServeSettings
+from tiny_bundle import make_tiny_bundle
 from tiny_mask import spotted
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -195,3 +199,22 @@ def test_the_page_says_when_the_server_is_gone_and_comes_back(browser: Browser, 
     page.get_by_text("the server is gone; trying again").wait_for()
     page.get_by_text("connected", exact=True).wait_for()
     page.close()
+
+
+def test_a_model_of_states_is_shown_by_its_own_words(browser: Browser, tmp_path: Path) -> None:
+    halves = np.full((24, 32, 3), 10, np.uint8)
+    halves[:, :16] = 240
+    settings = ServeSettings(monitor=MonitorSettings())
+    with ServerThread(Predictor.open(make_tiny_bundle(tmp_path), threads=1), settings=settings) as server:
+        page = browser.new_page()
+        complaints: list[str] = []
+        page.on("pageerror", lambda e: complaints.append(str(e)))
+        page.goto(server.url)
+        page.get_by_text("connected", exact=True).wait_for()
+        page.set_input_files("#try-file", saved(tmp_path, "door.png", encoded(halves)))
+        page.locator("monitor-try .verdict.on", has_text="left").wait_for()
+        page.locator("monitor-live .verdict.on", has_text="left").wait_for()
+        assert page.locator("monitor-live .chip").all_inner_texts() == ["on", "off"]
+        assert not page.locator("monitor-compare").is_visible()
+        page.close()
+        assert complaints == []
