@@ -35,9 +35,8 @@ def draw_frontier(points: Sequence[tuple[float, float, str]], best: Sequence[boo
         text = f"{tick / 1e6:g} M"
         parts.append(f'<text x="{x:.1f}" y="{TOP + HEIGHT + 18}" text-anchor="middle" fill="#555">{text}</text>')
     middle, below = LEFT + WIDTH / 2, TOP + HEIGHT + 38
-    parts.append(
-        f'<text x="{middle}" y="{below}" text-anchor="middle" fill="#333">accuracy on watched groups, over multiply-adds a picture</text>'
-    )
+    what = "accuracy on watched groups, over multiply-adds a picture"
+    parts.append(f'<text x="{middle}" y="{below}" text-anchor="middle" fill="#333">{what}</text>')
     parts += _marks(points, best, at)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {LEFT + WIDTH + RIGHT} {TOP + HEIGHT + BOTTOM}"'
