@@ -95,6 +95,23 @@ def test_the_reach_of_a_net_is_where_its_answers_stop_to_change() -> None:
     assert 31 < find_reach(network) < 128
 
 
+def test_the_unet_reaches_as_far_as_its_pooling_does() -> None:
+    import torch
+
+    from telltale.tasks import from_spec
+
+    torch.manual_seed(0)
+    network = build("unet_tiny", from_spec({"kind": "mask", "names": ["a"]}), 64, 64).eval()
+    reach = find_reach(network)
+    picture = torch.rand(1, 3, 256, 256)
+    other = picture.clone()
+    other[:, :, :, : 128 - reach] = 0  # further left than the reach of column 128
+    with torch.no_grad():
+        one, two = network(picture)["logits"], network(other)["logits"]
+    assert torch.allclose(one[..., 128:], two[..., 128:], atol=1e-6)
+    assert not torch.allclose(one, two, atol=1e-3)
+
+
 def test_the_report_has_measures_with_intervals_and_pictures(plates: Project, bundle: Bundle, tmp_path: Path) -> None:
     tuned = tune_bundle(bundle, pictures(plates, "calibration"), Unsure(error=0.3))
     low, high = tuned.spec.thresholds["blot"].low, tuned.spec.thresholds["blot"].high

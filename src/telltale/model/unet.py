@@ -56,13 +56,14 @@ class UnetTiny(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         a, b, c, d = WIDTHS
+        self.pool: nn.Module = nn.MaxPool2d(2)
         self.down = nn.ModuleList([_pair(3, a, a), _pair(a, b, b), _pair(b, c, c), _pair(c, d, d)])
         self.up = nn.ModuleList([_pair(d + c, c, b), _pair(b + b, b, a), _pair(a + a, a, a)])
 
     def forward(self, x: Tensor) -> list[Tensor]:
         kept: list[Tensor] = []
         for index, stage in enumerate(self.down):
-            x = stage(functional.max_pool2d(x, 2) if index else x)
+            x = stage(self.pool(x) if index else x)
             kept.append(x)
         for stage, skip in zip(self.up, reversed(kept[:-1]), strict=True):
             x = functional.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
