@@ -29,7 +29,7 @@ bench-edge: setup ## instructions and memory of nets in C and of telltale-cam on
 docs: setup     ## remake the pictures in docs/ from the program itself
 	@$(PY) -m bench.pictures
 
-fuzz:           ## fuzz the C that reads from outside, ten minutes each of three targets
+fuzz:           ## fuzz the C that reads from outside, ten minutes each target
 	@tools/setup.sh cross fuzz
 	@$(MAKE) -C edge/fuzz run
 

@@ -1,4 +1,4 @@
-"""Puts the web pages, their npm files and the C runtime into the wheel. An editable install has them in the checkout."""
+"""Puts the web pages, their npm files and the C runtime into the wheel; an editable install has them anyway."""
 
 from __future__ import annotations
 

@@ -81,6 +81,9 @@ def asked() -> list[str]:
                 f"| `{net}.onnx` in C, ARMv7 instructions an inference | {limit:g} M | {told['armv7 instructions'] / 1e6:.3g} M; scalar C "
                 f"{told['armv7-scalar instructions'] / 1e6:.3g} M; {told['arena_bytes'] / 1024:.1f} KiB with the input, code {told['armv7 code_bytes'] / 1024:.1f} KiB |"
             )
+    if synth := load("synth"):
+        rates = ", ".join(f"{name.replace('_', ' ')} {rate:g}" for name, rate in synth["pictures_per_s"].items())
+        rows.append(f"| defects made, pictures a second (kind, side in pixels, threads) | - | {rates} |")
     if augment := load("train_augment"):
         rows.append(f"| augmentation's share of a training step on the CPU | 0.33 | {_augment(augment)} |")
     return rows
