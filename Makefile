@@ -8,7 +8,7 @@ help:           ## this list
 setup:          ## virtual environment, packages, npm files, Chromium, cross-compiler
 	@tools/setup.sh
 
-demo: setup     ## the whole way on a car: collect, train, export, evaluate, serve (about 8 minutes)
+demo: setup     ## the whole way on a car: collect, train, export, evaluate, serve (about 6 minutes)
 	@.venv/bin/telltale demo
 
 test: setup lint ## style, types and every test
