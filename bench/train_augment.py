@@ -69,6 +69,7 @@ def measure(backbone: str, precision: str) -> dict[str, float | str]:
 
     batch_ms = median_ms(lambda: loop.shares.run(move, loop._parts(rows)))
     step_ms = median_ms(lambda: loop._step(rows))
+    loop.shares.close()
     return {
         "backbone": backbone,
         "precision": precision,

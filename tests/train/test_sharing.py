@@ -55,6 +55,16 @@ def test_a_step_on_the_weights_is_a_step_of_every_copy() -> None:
     shares.close()
 
 
+def test_torch_has_its_threads_again_afterwards() -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    shares = Shares(nn.Linear(3, 1), 2, 2)
+    assert torch.get_num_threads() == 1
+    shares.close()
+    assert torch.get_num_threads() == 2
+    torch.set_num_threads(before)
+
+
 def test_what_goes_wrong_in_a_share_is_heard() -> None:
     shares = Shares(nn.Linear(3, 1), 2, 2)
 

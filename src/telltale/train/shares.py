@@ -42,6 +42,7 @@ class Shares:
                 theirs.data = mine.data
             self.copies.append(twin)
         self._pool = ThreadPoolExecutor(max(1, count - 1), "share")
+        self._threads = torch.get_num_threads()
         if count > 1:
             torch.set_num_threads(max(1, threads // count))
 
@@ -72,5 +73,6 @@ class Shares:
                     mine.grad = theirs.grad if mine.grad is None else mine.grad.add_(theirs.grad)
 
     def close(self) -> None:
-        """End the threads."""
+        """End the threads; torch gets back those it had."""
         self._pool.shutdown()
+        torch.set_num_threads(self._threads)
