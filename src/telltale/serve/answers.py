@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from weakref import WeakSet
 
 from telltale.errors import TelltaleError
 from telltale.serve import wire
@@ -22,11 +23,18 @@ class Speaker:
     """What a server says to its connections: the greeting, and a `Narrator` for each."""
 
     def __init__(self, model: Model, metrics: Metrics, settings: ServeSettings, watch: Watch | None = None) -> None:
-        smoothing = model.spec.smoothing
-        self._average_s = smoothing.average_s if settings.average_s is None else settings.average_s
-        self._dwell_s = smoothing.dwell_s if settings.dwell_s is None else settings.dwell_s
-        self._model, self.metrics, self._watch = model, metrics, watch
-        self.greeting = wire.hello(model.spec, self._average_s, self._dwell_s)
+        self._model, self.metrics, self._settings, self._watch = model, metrics, settings, watch
+        self._smoothers: WeakSet[Smoother] = WeakSet()
+        self.renew()
+
+    def renew(self) -> None:
+        """Take the model's thresholds as they are now, on open connections too; its smoothing on those to come."""
+        given, smoothing = self._settings, self._model.spec.smoothing
+        self._average_s = smoothing.average_s if given.average_s is None else given.average_s
+        self._dwell_s = smoothing.dwell_s if given.dwell_s is None else given.dwell_s
+        self.greeting = wire.hello(self._model.spec, self._average_s, self._dwell_s)
+        for smoother in self._smoothers:
+            smoother.use(self._model.spec.thresholds)
 
     def narrator(self, via: str) -> Narrator:
         """via: as the counters name the way, e.g. `ws`."""
@@ -34,6 +42,7 @@ class Speaker:
         smoother = None
         if isinstance(task, States):
             smoother = Smoother(task.names, self._model.spec.thresholds, self._average_s, self._dwell_s)
+            self._smoothers.add(smoother)
         return Narrator(smoother, self.metrics, via, self._watch)
 
 

@@ -23,7 +23,15 @@ from aiortc import MediaStreamTrack, RTCDataChannel, RTCPeerConnection
 from aiortc.mediastreams import MediaStreamError
 from numpy.typing import NDArray
 
-from telltale.errors import BusyError, ConflictError, NotFoundError, RequestError, TelltaleError, UnfitError
+from telltale.errors import (
+    BusyError,
+    ConflictError,
+    NotFoundError,
+    NotLiveError,
+    RequestError,
+    TelltaleError,
+    UnfitError,
+)
 from telltale.frame import Image
 from telltale.serve import wire
 from telltale.serve.answers import Narrator, Speaker
@@ -206,11 +214,13 @@ class Ingest(Session):
         video = None
         for transceiver in self.peer.getTransceivers():
             track = transceiver.receiver.track
-            if video is None and transceiver.kind == "video" and track is not None and track in tracks:
+            if transceiver.kind != "video" or track is None or track not in tracks:  # sound
+                transceiver.direction = "inactive"
+            elif video is None:
                 video = transceiver
                 transceiver.direction = "recvonly"
-            else:  # sound, and further pictures
-                transceiver.direction = "inactive"
+            else:  # RFC 9725, 4.4.2: refused as a whole, for half a stream would mislead
+                raise UnfitError("the offer", expected="one video track", got="several", next="a session for each")
         if video is None:
             raise UnfitError("the offer", expected="video to be sent", got="none", next="add a video track")
         self._buffer = attach(video.receiver)
@@ -348,10 +358,13 @@ class Streams:
 
     def __init__(self, engine: Engine, task: Task, speaker: Speaker, settings: ServeSettings) -> None:
         self._engine, self._task, self._speaker, self._settings = engine, task, speaker, settings
-        self.greeting = wire.dump(speaker.greeting)
         self.ingests: dict[str, Ingest] = {}
         self.viewers: dict[str, Viewer] = {}
         self._count = 0
+
+    @property
+    def greeting(self) -> str:
+        return wire.dump(self._speaker.greeting)
 
     async def ingest(self, sdp: str, name: str | None) -> tuple[Ingest, str]:
         """A new stream and the SDP answer. Raises BusyError, ConflictError, RequestError, ServeError."""
@@ -391,8 +404,18 @@ class Streams:
         return wanted
 
     async def view(self, sdp: str, name: str) -> tuple[Viewer, str]:
-        """A new viewer of a stream and the SDP answer. Raises NotFoundError, BusyError, RequestError, ServeError."""
-        ingest = self.named(name)
+        """A new viewer of a stream and the SDP answer.
+
+        Raises NotLiveError, NotFoundError, BusyError, RequestError, ServeError.
+        """
+        try:
+            ingest = self.named(name)
+        except NotFoundError as cause:
+            if NAME.fullmatch(name):  # it may come: the WHEP draft wants 409 and Retry-After
+                raise NotLiveError(
+                    cause.what, expected=cause.expected, got=cause.got, next="send it, or try again"
+                ) from None
+            raise
         if len(self.viewers) >= self._settings.viewers:
             raise BusyError("viewers", expected=f"at most {self._settings.viewers}", got="one more", next="try later")
         viewer = Viewer(ingest, self._settings, self._forget)
