@@ -6,7 +6,7 @@
  * @typedef {Record<string, Reading>} Readings
  * @typedef {{low: number, high: number}} Cut
  * @typedef {{bundle: string, kind: string, names: string[], thresholds: Record<string, Cut>, rival: string | null,
- *   project: string | null, kept: {pictures: number, bytes: number, unsure: number, file: string | null, keep_days: number,
+ *   project: string | null, streams: boolean, kept: {pictures: number, bytes: number, unsure: number, file: string | null, keep_days: number,
  *   keep_bytes: number}}} About
  * @typedef {{id: number, at_s: number, via: string, age_ms: number, infer_ms: number, size: [number, number], unsure: boolean,
  *   result: Readings, sent: boolean}} Kept
