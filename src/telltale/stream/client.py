@@ -177,6 +177,7 @@ class _Watcher:
         self._shown: tuple[float, float] | None = None
 
     async def run(self, say: Callable[[str], None]) -> None:
+        await unless(self._stop, self._finder.ready.wait())  # frames that came before would wait for it
         since_s = time.perf_counter()
         while True:
             self._finder.check()

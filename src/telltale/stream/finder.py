@@ -19,6 +19,8 @@ from multiprocessing.connection import Connection
 from multiprocessing.sharedctypes import Synchronized
 from typing import Any
 
+import numpy as np
+
 from telltale.errors import ServeError
 from telltale.frame import Image
 from telltale.streams.spot import Colour, open_detector
@@ -50,6 +52,7 @@ class _Shelf:
 class Finder:
     """Belongs to one event loop. `on_found` is called there with each answer.
 
+    ready: set once the process can look at frames, or has ended.
     dropped: frames a newer one took the place of before they were looked at.
     """
 
@@ -77,7 +80,7 @@ class Finder:
         self._busy = False
         self._seen = 0
         self.dropped = 0
-        self.ended = asyncio.Event()
+        self.ready, self.ended = asyncio.Event(), asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._bell.fileno(), self._rung)
 
@@ -107,12 +110,14 @@ class Finder:
                 self._bell.recv_bytes()
         except (EOFError, OSError):  # the process has ended
             self._loop.remove_reader(self._bell.fileno())
+            self.ready.set()
             self.ended.set()
             return
         shelf = self._shelf
         with shelf.count.get_lock():
             count, seen = shelf.count.value, bool(shelf.seen.value)
             found = Found(shelf.rtp.value, (shelf.x.value, shelf.y.value) if seen else None, shelf.score.value)
+        self.ready.set()
         if count == self._seen:
             return
         self._seen, self._busy = count, False
@@ -157,6 +162,9 @@ def work(
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends us in order
     cv2.setNumThreads(1)
     detector = open_detector(detector_name, colour)
+    detector.detect(np.zeros((480, 640, 3), np.uint8))  # the first call of each function loads and allocates
+    if not _ring(bell):
+        return
     while True:
         item = frames.get()
         if item is None:
@@ -169,10 +177,16 @@ def work(
             shelf.seen.value = spot is not None
             shelf.rtp.value = rtp
             shelf.count.value += 1
-        try:
-            bell.send_bytes(b".")
-        except OSError:  # the parent has gone
+        if not _ring(bell):
             return
+
+
+def _ring(bell: Connection[Any, Any]) -> bool:
+    try:
+        bell.send_bytes(b".")
+    except OSError:  # the parent has gone
+        return False
+    return True
 
 
 def _end_with_parent() -> None:
