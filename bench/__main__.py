@@ -15,6 +15,7 @@ ALL = {
     "mask_accuracy": "bench.mask_accuracy",
     "serve_latency": "bench.serve_latency",
     "serve_load": "bench.serve_load",
+    "serve_batch": "bench.serve_batch",
     "stream_codec": "bench.stream_codec",
     "stream_viewers": "bench.stream_viewers",
     "stream_loop": "bench.stream_loop",

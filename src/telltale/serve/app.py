@@ -17,10 +17,12 @@ from starlette.exceptions import HTTPException
 
 from telltale import __version__
 from telltale.bundle.predictor import Predictor
+from telltale.bundle.tiling import Looks
 from telltale.errors import BusyError, NotLiveError, RequestError, TelltaleError
 from telltale.serve import wire
 from telltale.serve.answers import Speaker
 from telltale.serve.attach import Extras, attach
+from telltale.serve.batching import Batched
 from telltale.serve.body import read_picture
 from telltale.serve.docs_page import docs_page
 from telltale.serve.engine import Engine, Model
@@ -57,7 +59,10 @@ def create_app(
     settings.allow_origins None means no foreign page here: the host is not known yet.
     """
     settings = settings or ServeSettings()
-    engine = Engine(model, settings.worker_count(), settings.max_pixels)
+    told_by: Looks = model
+    if settings.batch > 1:
+        told_by = Batched(model, settings.batch, settings.run_count(), settings.batch_wait_ms / 1e3)
+    engine = Engine(told_by, settings.worker_count(), settings.max_pixels)
 
     metrics = Metrics()
     watch = None
