@@ -194,12 +194,21 @@ class Locate:
         values[..., 1] *= -1
         return Target(values, target.known[..., order, :, :], target.hidden[..., order, :, :])
 
+    def lay(self, target: Target, preprocess: Preprocess, size: tuple[int, int]) -> Target:
+        """The same boxes as shares of the input's sides. Raises ConfigError with fit tile."""
+        _refuse_tiles(preprocess)
+        sides = np.array([preprocess.width, preprocess.height])
+        values = target.values.astype(np.float64)
+        corners = preprocess.to_model(np.array([[0, 0], size]), size) / sides
+        shares = corners[1] - corners[0]
+        there = values[..., :1]
+        values[..., 1:3] = (corners[0] + (values[..., 1:3] + 0.5) * shares - 0.5) * there
+        values[..., 3:] *= shares
+        return Target(values.astype(np.float32), target.known, target.hidden)
+
     def place(self, outputs: Outputs, preprocess: Preprocess, size: tuple[int, int]) -> Outputs:
         """As they are, with where the input lies in the picture beside them. Raises ConfigError with fit tile."""
-        if preprocess.fit == "tile":
-            raise ConfigError(
-                "input.fit", expected="stretch or letterbox, for boxes are told of whole pictures", got="tile"
-            )
+        _refuse_tiles(preprocess)
         corners = preprocess.to_picture(np.array([[0, 0], [preprocess.width, preprocess.height]]), size)
         frame = np.array([*corners[0], *(corners[1] - corners[0]), *size], np.float32)
         return {**outputs, "frame": np.tile(frame, (len(outputs["heat"]), 1))}
@@ -305,6 +314,13 @@ def parse_boxes(name: str, value: Json, most: int = MAX_COUNT) -> tuple[NDArray[
     return boxes, unknown
 
 
+def join_boxes(name: str, one: Json, other: Json) -> Json:
+    """The label value of two put together. Raises CatalogueError."""
+    both = zip(parse_boxes(name, one, 1_000_000), parse_boxes(name, other, 1_000_000), strict=True)
+    boxes, unknown = (np.concatenate(pair).tolist() for pair in both)
+    return {"boxes": boxes, "unknown": unknown} if unknown else boxes or False
+
+
 def _numbers(name: str, boxes: Json) -> NDArray[np.float64]:
     wrong = CatalogueError(
         f"label {name!r}", expected="boxes [x, y, width, height] with sides above 0", got=repr(boxes)[:80]
@@ -326,6 +342,13 @@ def cut_boxes(boxes: NDArray[np.float64], size: tuple[int, int]) -> NDArray[np.f
     low = np.maximum(boxes[:, :2], 0)
     high = np.minimum(boxes[:, :2] + boxes[:, 2:], np.array(size, np.float64))
     return np.concatenate([low, high - low], axis=1)
+
+
+def _refuse_tiles(preprocess: Preprocess) -> None:
+    if preprocess.fit == "tile":
+        raise ConfigError(
+            "input.fit", expected="stretch or letterbox, for boxes are told of whole pictures", got="tile"
+        )
 
 
 def _are_words(value: Json) -> bool:

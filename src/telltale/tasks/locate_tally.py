@@ -207,6 +207,7 @@ def _score(t: LocateTally) -> dict[str, Json]:
         "recall_unsure": ratio(told + maybe, objects),
         "missed": missed,
         "precision": ratio(told, told + false),
+        "f1": ratio(2 * told, told + false + objects),
         "told_boxes": told + false,
         "near": ratio(int(t.near), objects),
         "centre_px": ratio(float(t.error_px), told),
