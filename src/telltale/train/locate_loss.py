@@ -107,7 +107,8 @@ def draw_hills(objects: Objects, target: BatchTarget, shape: torch.Size) -> tupl
         across = torch.exp(-((x[None] - cell[:, :1]) ** 2) / (2 * spread[:, :1] ** 2))  # (B, w)
         down = torch.exp(-((y[None] - cell[:, 1:]) ** 2) / (2 * spread[:, 1:] ** 2))  # (B, h)
         hill = down[:, :, None] * across[:, None, :]
-        hills.index_reduce_(0, objects.picture * names + objects.name, hill, "amax")
+        at = (objects.picture * names + objects.name)[:, None, None].expand_as(hill)
+        hills.scatter_reduce_(0, at, hill, "amax")
     hills = hills.view(shape)
     return hills, torch.where(hills == 1, (known.amax((2, 3), keepdim=True) > 0).float(), known)
 
