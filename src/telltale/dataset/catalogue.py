@@ -230,7 +230,9 @@ class Catalogue:
         if isinstance(value, list | dict):
             parse_boxes(name, value, BOXES)
         elif value is not None and not isinstance(value, bool | int | float | str):
-            raise CatalogueError(f"label {name!r}", expected="true, false, a number, a text, boxes or null", got=repr(value))
+            raise CatalogueError(
+                f"label {name!r}", expected="true, false, a number, a text, boxes or null", got=repr(value)
+            )
         width, height = self._size(image_id)
         if visible_px is not None and not 0 <= visible_px <= width * height:
             raise CatalogueError(f"visible pixels of {name!r}", expected=f"0 to {width * height}", got=repr(visible_px))
