@@ -11,6 +11,8 @@ from telltale.bundle.bundle import Bundle
 from telltale.bundle.predictor import VariantName
 from telltale.dataset import Example
 from telltale.errors import BundleError
+from telltale.evaluate.box_thresholds import tune_boxes
+from telltale.evaluate.boxes import evaluate_boxes
 from telltale.evaluate.evaluation import Evaluation
 from telltale.evaluate.judged import Judged
 from telltale.evaluate.mask_thresholds import tune_masks
@@ -83,6 +85,7 @@ def _tune_states(
 EVALUATORS: dict[str, Evaluator] = {
     "states": Evaluator(_measure_states, _tune_states),
     "mask": Evaluator(evaluate_masks, tune_masks),
+    "locate": Evaluator(evaluate_boxes, tune_boxes),
 }
 """Kind of task to how it is judged."""
 

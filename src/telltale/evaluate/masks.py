@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -266,9 +266,18 @@ def _rows(task: Task, seen: Seen, tally: MaskTally) -> Iterator[Row]:
 
 
 def measure_masks(
-    task: Task, clustered: Clustered, replicates: int, seed: int
+    task: Task,
+    clustered: Clustered,
+    replicates: int,
+    seed: int,
+    *,
+    keys: Sequence[str] = KEYS,
+    unbounded: Collection[str] = UNBOUNDED,
 ) -> tuple[dict[str, Measure], dict[str, dict[str, Measure]]]:
-    """Overall and for each name: every metric of KEYS with its interval; without one where there is one group only."""
+    """Overall and for each name: every metric of `keys` with its interval; without one where there is one group only.
+
+    unbounded: those that may exceed 1.
+    """
     point = task.score(clustered.total())
     scores = [("overall", None), *(("heads", name) for name in task.names)]
 
@@ -285,12 +294,12 @@ def measure_masks(
     for where, name in scores:
         here = part(point, where, name)
         measures = {}
-        for key in KEYS:
+        for key in keys:
             drawn = [value for score in again if (value := part(score, where, name)[key]) is not None]
             if here[key] is None or len(drawn) < max(len(again) / 2, 2):
                 measures[key] = Measure(here[key])
             else:
-                top = np.inf if key in UNBOUNDED else 1.0
+                top = np.inf if key in unbounded else 1.0
                 measures[key] = percentile(float(here[key]), np.array(drawn, np.float64), top)
         out.append(measures)
     return out[0], dict(zip(task.names, out[1:], strict=True))

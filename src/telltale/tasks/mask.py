@@ -168,6 +168,13 @@ class Masks:
             return target
         return Target(target.values[..., ::-1], target.known[..., ::-1], target.hidden[..., ::-1])
 
+    def lay(self, target: Target, preprocess: Preprocess, size: tuple[int, int]) -> Target:
+        """Maps as `Preprocess.apply` lays the picture; what it pads is not known."""
+        full = np.where(target.known, np.where(target.values >= 0.5, 255, 0), MASK_UNKNOWN).astype(np.uint8)
+        masks = np.stack([preprocess.apply_mask(mask) for mask in full])
+        values = (masks > MASK_UNKNOWN).astype(np.float32)
+        return Target(values, masks != MASK_UNKNOWN, np.zeros(masks.shape, np.bool_))
+
     def place(self, outputs: Outputs, preprocess: Preprocess, size: tuple[int, int]) -> Outputs:
         maps = outputs["probabilities"]
         return {"probabilities": np.stack([preprocess.map_to_picture(each, size) for each in maps])}

@@ -170,6 +170,10 @@ class States:
         order = self.mirror_order()
         return Target(target.values[..., order], target.known[..., order], target.hidden[..., order])
 
+    def lay(self, target: Target, preprocess: Preprocess, size: tuple[int, int]) -> Target:
+        """As it is: a state has no place in the picture."""
+        return target
+
     def place(self, outputs: Outputs, preprocess: Preprocess, size: tuple[int, int]) -> Outputs:
         """As they are: a state has no place in the picture."""
         return outputs
