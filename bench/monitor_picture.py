@@ -154,8 +154,9 @@ def shoot_stream(server: ServerThread, samples: Sequence[Sample], folder: Path) 
         with open_page(width, height, camera) as page:
             page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
             page.goto(server.url)
-            page.evaluate(PUBLISH, f"line-{2 + (width < 1000)}")
-            page.locator("monitor-streams .stream").last.click()
+            stream = f"line-{2 + (width < 1000)}"
+            page.evaluate(PUBLISH, stream)
+            page.locator(f"monitor-streams [data-stream={stream}]").click()
             page.locator("monitor-streams .link.up").wait_for()
             page.wait_for_timeout(4000)
             page.locator("monitor-streams").screenshot(path=folder / f"stream_{name}.png")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from telltale.cli import synth
+from telltale.cli import scenes, synth
 from telltale.cli.options import ProjectOption, one_of, out
 from telltale.errors import ConfigError
 from telltale.progress import progress
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Collect pictures with true labels.")
 app.command("synth")(synth.collect_synth)
+app.command("scenes")(scenes.collect_scenes)
 
 
 @app.command("page")

@@ -60,7 +60,7 @@ def serve_ball(
     from telltale.stream.server import CODECS, ServeBall, run_server
     from telltale.streams.scene import KINDS
 
-    width, height = _size(size)
+    width, height = parse_size(size)
     settings = ServeBall(
         host=host,
         port=port,
@@ -182,7 +182,7 @@ def _stop_on_signals() -> asyncio.Event:
     return stop
 
 
-def _size(text: str) -> tuple[int, int]:
+def parse_size(text: str) -> tuple[int, int]:
     width, _, height = text.lower().partition("x")
     try:
         return int(width), int(height)
