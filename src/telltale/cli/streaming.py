@@ -105,7 +105,11 @@ def serve_ball(
 def watch_ball(
     host: HostOption = "127.0.0.1",
     port: PortOption = 8765,
-    detector: Annotated[str, typer.Option(help="colour or circle.")] = "colour",
+    detector: Annotated[str, typer.Option(help="colour, circle, or a locate bundle: NAME.telltale.")] = "colour",
+    name: Annotated[str | None, typer.Option(help="With a bundle of several names: which to look for.")] = None,
+    track: Annotated[
+        bool, typer.Option("--track", help="Follow the ball by a Kalman filter, also where it is not found.")
+    ] = False,
     colour: Annotated[str, typer.Option(help="Of the ball: RED,GREEN,BLUE or #rrggbb.")] = "#e83e28",
     record: Annotated[
         Path | None, typer.Option(help="Write what was seen, with truth and answer, to this .mp4.")
@@ -134,6 +138,8 @@ def watch_ball(
         port=port,
         detector=detector,
         colour=parse_colour(colour),
+        name=name,
+        track=track,
         record=record,
         display=display,
         seconds=seconds,

@@ -23,7 +23,8 @@ import numpy as np
 
 from telltale.errors import ServeError
 from telltale.frame import Image
-from telltale.streams.spot import Colour, open_detector
+from telltale.streams.located import open_any
+from telltale.streams.spot import Colour
 
 END_S = 3.0
 
@@ -56,8 +57,10 @@ class Finder:
     dropped: frames a newer one took the place of before they were looked at.
     """
 
-    def __init__(self, detector: str, colour: Colour, on_found: Callable[[Found], None]) -> None:
-        open_detector(detector, colour)  # says here, not in another process, what does not fit
+    def __init__(
+        self, detector: str, colour: Colour, on_found: Callable[[Found], None], name: str | None = None
+    ) -> None:
+        open_any(detector, colour, name)  # says here, not in another process, what does not fit
         context = multiprocessing.get_context("spawn")  # a fork would take our threads' locks with it
         lock = context.RLock()
         self._shelf = _Shelf(
@@ -71,7 +74,7 @@ class Finder:
         self._frames: multiprocessing.Queue[tuple[int, Image] | None] = context.Queue(maxsize=1)
         self._bell, bell = context.Pipe(duplex=False)
         self._process = context.Process(
-            target=work, args=(self._frames, self._shelf, bell, detector, colour), name="telltale-finder", daemon=True
+            target=work, args=(self._frames, self._shelf, bell, detector, colour, name), name="telltale-finder", daemon=True
         )
         self._process.start()
         bell.close()
@@ -154,6 +157,7 @@ def work(
     bell: Connection[Any, Any],
     detector_name: str,
     colour: Colour,
+    name: str | None,
 ) -> None:
     """The process: take a frame, find the ball, put its place into the Values, ring."""
     import cv2
@@ -161,7 +165,7 @@ def work(
     threading.Thread(target=_end_with_parent, daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends us in order
     cv2.setNumThreads(1)
-    detector = open_detector(detector_name, colour)
+    detector = open_any(detector_name, colour, name)
     detector.detect(np.zeros((480, 640, 3), np.uint8))  # the first call of each function loads and allocates
     if not _ring(bell):
         return

@@ -206,3 +206,19 @@ class Tracker:
 def _tell(thing: _Thing, t_s: float) -> Tracked:
     x, y, vx, vy = (float(v) for v in thing.state)
     return Tracked(thing.id, x, y, vx, vy, t_s - thing.born_s, thing.index)
+
+
+class Follower:
+    """The one thing that a detector finds, followed. Belongs to one stream of one picture size."""
+
+    def __init__(self, width: int, height: int) -> None:
+        self._tracker = Tracker(Motion.of_picture(width, height))
+
+    def follow(self, t_s: float, place: tuple[float, float] | None) -> tuple[float, float] | None:
+        """Where it was found -> where it is: filtered, and foreseen while it is not found; None where nobody knows."""
+        tracked, _ = self._tracker.update(t_s, [] if place is None else [Place(*place)])
+        chosen = next((each for each in tracked if each.index is not None), None)
+        if chosen is None and (place is not None or not tracked):
+            return place  # not sure yet whether it is a thing
+        chosen = chosen or tracked[0]
+        return chosen.x, chosen.y
