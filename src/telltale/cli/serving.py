@@ -27,6 +27,10 @@ def serve(
     ] = None,
     average_s: Annotated[float | None, typer.Option(help="Smoothing: average over this many seconds.")] = None,
     dwell_s: Annotated[float | None, typer.Option(help="Smoothing: a state lasts at least this long.")] = None,
+    track: Annotated[
+        bool | None,
+        typer.Option("--track/--no-track", help="Follow boxes from frame to frame; default: as the bundle says."),
+    ] = None,
     variant: Annotated[str, typer.Option(help="auto, float or int8.")] = "auto",
     pages: Annotated[bool, typer.Option(help="Serve the car page and the widget too.")] = True,
     monitor: Annotated[
@@ -66,6 +70,7 @@ def serve(
     settings = ServeSettings(
         average_s=average_s,
         dwell_s=dwell_s,
+        track=track,
         batch=batch,
         batch_wait_ms=batch_wait_ms,
         allow_origins=tuple(allow_origin) if allow_origin else None,

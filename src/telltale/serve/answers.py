@@ -12,7 +12,10 @@ from telltale.serve.engine import Model, Told
 from telltale.serve.metrics import Metrics
 from telltale.serve.settings import ServeSettings
 from telltale.serve.watch import Watch
+from telltale.serve.tracks import PassingEvent, Tracks
 from telltale.streams import Smoothed, Smoother
+from telltale.streams.smooth import Event
+from telltale.tasks.locate import Locate, LocateResult
 from telltale.tasks.states import States, StatesResult
 from telltale.tasks.task import Json
 
@@ -32,6 +35,7 @@ class Speaker:
         given, smoothing = self._settings, self._model.spec.smoothing
         self._average_s = smoothing.average_s if given.average_s is None else given.average_s
         self._dwell_s = smoothing.dwell_s if given.dwell_s is None else given.dwell_s
+        self._track = smoothing.track if given.track is None else given.track
         self.greeting = wire.hello(self._model.spec, self._average_s, self._dwell_s)
         for smoother in self._smoothers:
             smoother.use(self._model.spec.thresholds)
@@ -43,14 +47,23 @@ class Speaker:
         if isinstance(task, States):
             smoother = Smoother(task.names, self._model.spec.thresholds, self._average_s, self._dwell_s)
             self._smoothers.add(smoother)
-        return Narrator(smoother, self.metrics, via, self._watch)
+        tracks = Tracks(task.names) if self._track and isinstance(task, Locate) else None
+        return Narrator(smoother, self.metrics, via, self._watch, tracks)
 
 
 class Narrator:
-    """One for each connection; keeps its smoothing."""
+    """One for each connection; keeps its smoothing and its tracks."""
 
-    def __init__(self, smoother: Smoother | None, metrics: Metrics, via: str, watch: Watch | None = None) -> None:
+    def __init__(
+        self,
+        smoother: Smoother | None,
+        metrics: Metrics,
+        via: str,
+        watch: Watch | None = None,
+        tracks: Tracks | None = None,
+    ) -> None:
         self._smoother, self.metrics, self._via, self._watch = smoother, metrics, via, watch
+        self._tracks = tracks
         self._opened_s = time.perf_counter()
 
     def message(self, told: Told, seq: int, t_ms: float | None, at_s: float, dropped: int) -> dict[str, Json]:
@@ -60,9 +73,16 @@ class Narrator:
         self.metrics.tell(self._via, told.infer_ms, age_ms)
         if self._watch is not None:
             self._watch.note(self._via, told, age_ms)
-        self.metrics.events.inc(len(smoothed.events))
+        events: list[Event | PassingEvent] = list(smoothed.events)
+        tracks: dict[str, Json] | None = None
+        if self._tracks is not None and isinstance(told.result, LocateResult):
+            tracks, passed = self._tracks.update(at_s - self._opened_s, told.result, told.size)
+            events += passed
+        self.metrics.events.inc(len(events))
         message = wire.result(seq, t_ms, told.result.to_json(), told.size, age_ms=age_ms, infer_ms=told.infer_ms)
-        return wire.streamed(message, smoothed.to_json(), smoothed.events, dropped)
+        if tracks is not None:
+            message["tracks"] = tracks
+        return wire.streamed(message, smoothed.to_json(), events, dropped)
 
     def _smooth(self, t_s: float, told: Told) -> Smoothed:
         if self._smoother is None or not isinstance(told.result, StatesResult):

@@ -44,7 +44,7 @@ class ServeSettings:
     """Limits and manners of one server.
 
     max_bytes: of a picture file, over HTTP or as one frame. max_pixels: of a picture once decoded.
-    average_s, dwell_s: smoothing; None: the bundle's. workers: pictures told at once; None: one for each core.
+    average_s, dwell_s: smoothing; track: boxes are followed; None: the bundle's. workers: pictures told at once; None: one for each core.
     batch: pictures run together at most; 1: none. batch_wait_ms: how long the first of a batch waits for others.
     allow_origins: foreign pages (`https://host[:port]`) that may use the server; `*`: any. The server's own pages
     and programs that send no Origin always may. None: any on a loopback address, else none.
@@ -56,6 +56,7 @@ class ServeSettings:
     max_pixels: int = MAX_PIXELS
     average_s: float | None = None
     dwell_s: float | None = None
+    track: bool | None = None
     workers: int | None = None
     batch: int = 1
     batch_wait_ms: float = 0.0

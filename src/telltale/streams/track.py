@@ -66,13 +66,15 @@ class Passing:
 
 @dataclass(slots=True)
 class _Thing:
-    id: int
+    """id: 0 before it is told of."""
+
     state: NDArray[np.float64]  # x, y, vx, vy
     doubt: NDArray[np.float64]  # (4, 4)
     born_s: float
     seen_s: float
     found: int = 1
     told: bool = False
+    id: int = 0
     index: int | None = None
 
 
@@ -121,7 +123,8 @@ class Tracker:
                 self._begin(place, t_s)
         for thing in self._things:
             if not thing.told and thing.found >= SURE_AFTER:
-                thing.told = True
+                thing.told, thing.id = True, self._next
+                self._next += 1
                 passing.append(self._pass(thing, "appear", t_s))
         return tuple(_tell(thing, t_s) for thing in self._things if thing.told), tuple(passing)
 
@@ -191,8 +194,7 @@ class Tracker:
     def _begin(self, place: Place, t_s: float) -> None:
         doubt = np.diag([self.motion.measured_px**2] * 2 + [self.motion.speed**2] * 2)
         state = np.array([place.x, place.y, 0.0, 0.0])
-        self._things.append(_Thing(self._next, state, doubt, t_s, t_s, index=place.index))
-        self._next += 1
+        self._things.append(_Thing(state, doubt, t_s, t_s, index=place.index))
 
     def _end(self, t_s: float) -> list[Passing]:
         gone = [t for t in self._things if t_s - t.seen_s > COAST_S or (not t.told and t.index is None)]
