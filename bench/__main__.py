@@ -18,6 +18,7 @@ ALL = {
     "serve_batch": "bench.serve_batch",
     "stream_codec": "bench.stream_codec",
     "stream_viewers": "bench.stream_viewers",
+    "stream_network": "bench.stream_network",
     "stream_loop": "bench.stream_loop",
     "browser": "bench.browser_local",
     "edge": "bench.edge",

@@ -36,7 +36,8 @@ WAYS = {"single": (1, 0.0), "batch 8": (8, 0.0), "batch 8, 5 ms": (8, 5.0)}
 SERVE = """import sys
 from telltale.serve.server import run_server
 from telltale.serve.settings import ServeSettings
-run_server(sys.argv[1], port=0, pages=False, settings=ServeSettings(batch=int(sys.argv[2]), batch_wait_ms=float(sys.argv[3])))
+settings = ServeSettings(batch=int(sys.argv[2]), batch_wait_ms=float(sys.argv[3]))
+run_server(sys.argv[1], port=0, pages=False, settings=settings)
 """
 
 

@@ -61,11 +61,9 @@ def asked() -> list[str]:
     if flood := load("serve_load"):
         flooded = flood.get("flood", flood)
         rows.append(f"| 8 clients at full speed: connections lost | 0 | {flooded.get('lost', '?')} |")
+    rows += _live()
     if stream := load("stream_loop"):
         rows += [_stream(run) for run in stream["runs"]]
-    if viewers := load("stream_viewers"):
-        told = ", ".join(f"{run['viewers']}: {run['frames_per_s']['least']:g}" for run in viewers["runs"])
-        rows.append(f"| frames a second that the slowest of so many WHEP viewers gets, of 15 sent | - | {told} |")
     if camera := load("edge_jpeg"):
         case = camera["cases"][0]
         reached = f"{case['per_picture'] / 1e6:.2f} M a picture, {case['whole_run_without_selftest'] / 1e6:.2f} M a run"
@@ -99,6 +97,47 @@ def _stream(run: dict[str, Any]) -> str:
         f"max {got['max_ms']:.0f} ms; of {got['sent']} frames {got['answered']} answered, {got['dropped']} dropped, {got['lost']} lost; "
         f"memory of server and client {slopes} MiB an hour |"
     )
+
+
+def _live() -> list[str]:
+    """Batches, viewers, a bad network, a detector of one's own."""
+    rows = []
+    if batch := load("serve_batch"):
+        most = max(row["streams"] for row in batch["rows"])
+        told = "; ".join(
+            f"`{row['net']}` {row['way']} {row['answers_per_s']:.0f} a second, p50 {row['p50_ms']:.0f}, p95 {row['p95_ms']:.0f} ms"
+            for row in batch["rows"]
+            if row["streams"] == most
+        )
+        rows.append(f"| {most} streams that wait for their answers, alone and together | - | {told} |")
+    if viewers := load("stream_viewers"):
+        told = "; ".join(
+            f"{run['viewers']}: {run['frames_per_s']['median']:.1f} frames a second (least {run['frames_per_s']['least']:.1f}), "
+            f"told {run['told_per_s']:.1f}, age p95 {run['age_ms']['p95']:.0f} ms"
+            for run in viewers["runs"]
+        )
+        rows.append(f"| viewers of one stream of 15 frames a second | - | {told} |")
+    if network := load("stream_network"):
+        for run in network["runs"]:
+            rows.append(
+                f"| the ball with {100 * run['loss']:.0f} % of packets lost, others up to {run['jitter_ms']:.0f} ms late, {run['seconds']:g} s | - "
+                f"| of {run['sent']} frames {run['answered']} answered, {run['dropped']} dropped, {run['lost']} lost; mean {run['mean_px']:.2f} px; "
+                f"p50 {run['p50_ms']:.0f}, p95 {run['p95_ms']:.0f} ms; {run['asked_again']} times asked again, {run['key_frames_asked']} key frames asked for |"
+            )
+        told = ", ".join(f"{s:.1f}" for s in network["reconnect_s"])
+        rows.append(f"| server killed and started again: until the next frame | 5 s | {told} s |")
+    if locate := load("stream_locate"):
+        for run in locate["still"]:
+            rows.append(
+                f"| `{run['detector']}` on {run['scene']}, {run['pictures']} pictures without a codec | - | mean {run['mean_px']:.2f}, p95 {run['p95_px']:.2f} px, "
+                f"{run['unseen']} not seen, {run['off_by_more_than_5_px']} off by more than 5 px; {run['median_ms']:.1f} ms |"
+            )
+        for run in locate["live"]:
+            rows.append(
+                f"| `{run['detector']}` on {run['scene']}, live | - | mean {run['mean_px']:.2f}, p95 {run['p95_px']:.2f} px; p50 {run['p50_ms']:.0f}, p95 {run['p95_ms']:.0f} ms; "
+                f"of {run['sent']} frames {run['answered']} answered |"
+            )
+    return rows
 
 
 def _augment(numbers: dict[str, Any]) -> str:

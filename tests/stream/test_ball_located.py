@@ -46,9 +46,7 @@ def red_model(names: int) -> bytes:
         helper.make_node("ReduceSum", ["reds", "colours"], ["signed"], keepdims=1),
         helper.make_node("Relu", ["signed"], ["redness"]),
         helper.make_node("AveragePool", ["redness"], ["cells"], kernel_shape=[STRIDE] * 2, strides=[STRIDE] * 2),
-        helper.make_node(
-            "AveragePool", ["cells"], ["wide"], kernel_shape=[5, 5], pads=[2] * 4, count_include_pad=1
-        ),
+        helper.make_node("AveragePool", ["cells"], ["wide"], kernel_shape=[5, 5], pads=[2] * 4, count_include_pad=1),
         helper.make_node("Mul", ["wide", "some"], ["heat"]),
         helper.make_node("Mul", ["cells", "zero"], ["nothing"]),
         helper.make_node("Add", ["nothing", "half"], ["offsets"]),
@@ -138,9 +136,9 @@ def test_scenes_come_with_the_box_of_their_ball(kind: str) -> None:
     assert len(taken) >= 15
     for each in taken:
         [[x, y, w, h]] = each.label
-        assert -0.01 <= x
+        assert x >= -0.01
         assert x + w <= 320.01
-        assert -0.01 <= y
+        assert y >= -0.01
         assert y + h <= 240.01
         centre = each.image[int(y + h / 2), int(x + w / 2)].astype(int)
         hidden = kind == "occlusion" and abs(centre - centre.mean()).max() < 20

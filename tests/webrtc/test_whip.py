@@ -263,7 +263,9 @@ def test_an_endpoint_shows_nothing_and_that_is_no_error(http: httpx.Client, meth
 
 @pytest.mark.parametrize("path", ["/whip", "/whep/door"])
 @pytest.mark.parametrize(
-    "headers", [{}, {"Origin": "https://page.example", "Access-Control-Request-Method": "POST"}], ids=["own", "preflight"]
+    "headers",
+    [{}, {"Origin": "https://page.example", "Access-Control-Request-Method": "POST"}],
+    ids=["own", "preflight"],
 )
 def test_options_say_what_may_be_posted(http: httpx.Client, path: str, headers: dict[str, str]) -> None:
     response = http.options(path, headers=headers)

@@ -17,7 +17,9 @@ def collect_scenes(
     count: Annotated[int, typer.Option("--count", "-n", help="How many pictures.", min=1)] = 1400,
     scene: Annotated[
         list[str] | None,
-        typer.Option(help="plain, several, textured, blur, occlusion, noise or light; repeat it. All, if none is given."),
+        typer.Option(
+            help="plain, several, textured, blur, occlusion, noise or light; repeat it. All, if none is given."
+        ),
     ] = None,
     size: Annotated[str, typer.Option(help="Of the pictures, WIDTHxHEIGHT.")] = "640x480",
     name: Annotated[str | None, typer.Option(help="What the ball is called; default: the task's first name.")] = None,

@@ -11,8 +11,8 @@ from telltale.serve import wire
 from telltale.serve.engine import Model, Told
 from telltale.serve.metrics import Metrics
 from telltale.serve.settings import ServeSettings
-from telltale.serve.watch import Watch
 from telltale.serve.tracks import PassingEvent, Tracks
+from telltale.serve.watch import Watch
 from telltale.streams import Smoothed, Smoother
 from telltale.streams.smooth import Event
 from telltale.tasks.locate import Locate, LocateResult
@@ -66,8 +66,14 @@ class Narrator:
         self._tracks = tracks
         self._opened_s = time.perf_counter()
 
-    def message(self, told: Told, seq: int, t_ms: float | None, at_s: float, dropped: int) -> dict[str, Json]:
-        """A `result`. at_s: when the frame came, on time.perf_counter's clock. dropped: of the connection, so far."""
+    def message(
+        self, told: Told, seq: int, t_ms: float | None, at_s: float, dropped: int, *, taken_s: float | None = None
+    ) -> dict[str, Json]:
+        """A `result`.
+
+        at_s: when the frame came, on time.perf_counter's clock. dropped: of the connection, so far. taken_s: when it
+        was taken, on any clock of its sender's; without it t_ms, or at_s, are what velocities are told by.
+        """
         smoothed = self._smooth(at_s - self._opened_s, told)
         age_ms = (time.perf_counter() - at_s) * 1e3
         self.metrics.tell(self._via, told.infer_ms, age_ms)
@@ -75,8 +81,10 @@ class Narrator:
             self._watch.note(self._via, told, age_ms)
         events: list[Event | PassingEvent] = list(smoothed.events)
         tracks: dict[str, Json] | None = None
+        if taken_s is None:
+            taken_s = at_s if t_ms is None else t_ms / 1e3
         if self._tracks is not None and isinstance(told.result, LocateResult):
-            tracks, passed = self._tracks.update(at_s - self._opened_s, told.result, told.size)
+            tracks, passed = self._tracks.update(taken_s, at_s - self._opened_s, told.result, told.size)
             events += passed
         self.metrics.events.inc(len(events))
         message = wire.result(seq, t_ms, told.result.to_json(), told.size, age_ms=age_ms, infer_ms=told.infer_ms)

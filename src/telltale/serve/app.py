@@ -104,7 +104,9 @@ def create_app(
     _add_state(app, model, metrics)
     mount_bundle(app, model)
     if watch is not None and settings.monitor is not None:
-        mount_monitor(app, Monitor(model, rival, engine, watch, metrics, settings, settings.monitor, streams is not None))
+        mount_monitor(
+            app, Monitor(model, rival, engine, watch, metrics, settings, settings.monitor, streams is not None)
+        )
     if pages:
         mount_pages(app, model.spec, monitor=watch is not None)
     allowed = [origin.rstrip("/") for origin in settings.allow_origins or ()]

@@ -13,7 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
-
 from telltale.bundle.bundle import Bundle
 from telltale.bundle.tiling import Looks, look
 from telltale.frame import Image

@@ -44,7 +44,8 @@ class ServeSettings:
     """Limits and manners of one server.
 
     max_bytes: of a picture file, over HTTP or as one frame. max_pixels: of a picture once decoded.
-    average_s, dwell_s: smoothing; track: boxes are followed; None: the bundle's. workers: pictures told at once; None: one for each core.
+    average_s, dwell_s: smoothing; track: boxes are followed; None: the bundle's.
+    workers: pictures told at once; None: one for each core.
     batch: pictures run together at most; 1: none. batch_wait_ms: how long the first of a batch waits for others.
     allow_origins: foreign pages (`https://host[:port]`) that may use the server; `*`: any. The server's own pages
     and programs that send no Origin always may. None: any on a loopback address, else none.

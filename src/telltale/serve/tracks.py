@@ -44,9 +44,11 @@ class Tracks:
         self._trackers: dict[str, Tracker] = {}
 
     def update(
-        self, t_s: float, result: LocateResult, size: tuple[int, int]
+        self, taken_s: float, t_s: float, result: LocateResult, size: tuple[int, int]
     ) -> tuple[dict[str, Json], tuple[PassingEvent, ...]]:
-        """`tracks` of a result, and events. size: of the picture; another one begins anew. t_s: when the frame came."""
+        """`tracks` of a result, and events. size: of the picture; another one begins anew. taken_s: when the frame
+        was taken, on a clock of the sender's. t_s: when it came, as events tell it.
+        """
         if size != self._size:
             self._size = size
             self._trackers = {name: Tracker(Motion.of_picture(*size)) for name in self._names}
@@ -56,7 +58,7 @@ class Tracks:
             reading = result.readings[name]
             boxes = [box for box in reading.boxes if box.state == "on"]
             places = [Place(*box.centre, box.score, i) for i, box in enumerate(boxes)]
-            tracked, passed = self._trackers[name].update(t_s, places)
+            tracked, passed = self._trackers[name].update(taken_s, places)
             told[name] = [_to_json(each, boxes) for each in tracked]
             events += [PassingEvent(name, each, reading.prob, t_s) for each in passed]
         return told, tuple(events)

@@ -23,8 +23,9 @@ from telltale.errors import (
 )
 from telltale.serve import wire
 from telltale.serve.handshake import accept_origin
-from telltale.serve.rtc import Listener, Session, Streams
+from telltale.serve.rtc import Streams
 from telltale.serve.schema import ErrorBody, StreamsBody
+from telltale.serve.session import Listener, Session
 from telltale.serve.settings import ServeSettings
 from telltale.streams.ice import is_restart
 from telltale.tasks.task import Json
@@ -231,7 +232,11 @@ def _link(url: str, username: str | None, credential: str | None) -> str:
     """RFC 9725, 4.6."""
     parts = [f"<{url}>", 'rel="ice-server"']
     if username is not None:
-        parts += [f"username={_quote(username)}", f"credential={_quote(credential or '')}", 'credential-type="password"']
+        parts += [
+            f"username={_quote(username)}",
+            f"credential={_quote(credential or '')}",
+            'credential-type="password"',
+        ]
     return "; ".join(parts)
 
 

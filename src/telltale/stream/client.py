@@ -48,8 +48,8 @@ RETRY_S = 0.3
 class WatchBall:
     """Where from, and what to look for.
 
-    detector: colour, circle, or the folder of a `locate` bundle, of which `name` is looked for. track: places go through
-    a Kalman filter, which also tells where a ball is that was not found.
+    detector: colour, circle, or the folder of a `locate` bundle, of which `name` is looked for. track: places go
+    through a Kalman filter, which also tells where a ball is that was not found.
 
     seconds: how long to watch; None: to the end. patience_s: how long to try for a server that is not there (yet, or
     any more). reconnect: try again also after the server said good-bye.

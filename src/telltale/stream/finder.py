@@ -74,7 +74,10 @@ class Finder:
         self._frames: multiprocessing.Queue[tuple[int, Image] | None] = context.Queue(maxsize=1)
         self._bell, bell = context.Pipe(duplex=False)
         self._process = context.Process(
-            target=work, args=(self._frames, self._shelf, bell, detector, colour, name), name="telltale-finder", daemon=True
+            target=work,
+            args=(self._frames, self._shelf, bell, detector, colour, name),
+            name="telltale-finder",
+            daemon=True,
         )
         self._process.start()
         bell.close()

@@ -134,7 +134,12 @@ class Tracker:
         half, whole = step_s**2 / 2, step_s
         noise = np.zeros((4, 4))
         for i in (0, 1):
-            noise[i, i], noise[i, i + 2], noise[i + 2, i], noise[i + 2, i + 2] = half**2, half * whole, half * whole, whole**2
+            noise[i, i], noise[i, i + 2], noise[i + 2, i], noise[i + 2, i + 2] = (
+                half**2,
+                half * whole,
+                half * whole,
+                whole**2,
+            )
         thing.state = move @ thing.state
         thing.doubt = move @ thing.doubt @ move.T + noise * self.motion.push**2
         thing.index = None
@@ -158,9 +163,7 @@ class Tracker:
                 taken[t] = p
         return taken, [(t, p) for _, _, t, p in pairs]
 
-    def _find_bounced(
-        self, places: Sequence[Place], taken: dict[int, int], t_s: float
-    ) -> dict[int, int]:
+    def _find_bounced(self, places: Sequence[Place], taken: dict[int, int], t_s: float) -> dict[int, int]:
         """What is left on both sides, by plain distance."""
         left = [t for t, thing in enumerate(self._things) if t not in taken and thing.told]
         free = [p for p in range(len(places)) if p not in taken.values()]
