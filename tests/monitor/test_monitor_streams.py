@@ -8,11 +8,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import cv2
 import httpx
 import numpy as np
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from stream.test_ball_located import red_bundle
 from telltale.bundle.predictor import Predictor
 from telltale.collect.browser import FLAGS
 from telltale.pages import vendor_ready, web_root
@@ -191,6 +193,22 @@ def test_a_sender_that_comes_back_is_seen_again(context: BrowserContext, server:
     sender.evaluate("globalThis.bright = 1")
     page.locator("monitor-streams .link.up").wait_for()
     page.locator("monitor-streams .verdict.on", has_text="middle").wait_for()
+
+
+def test_a_model_that_tells_where_says_how_many_it_found(browser: Browser, tmp_path: Path) -> None:
+    picture = np.full((240, 320, 3), 30, np.uint8)
+    picture[100:130, 60:90] = (230, 60, 40)
+    data = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1].tobytes()
+    settings = ServeSettings(monitor=MonitorSettings())
+    with ServerThread(Predictor.open(red_bundle(tmp_path), threads=1), settings=settings) as server:
+        page = browser.new_page()
+        page.goto(server.url)
+        page.get_by_text("connected", exact=True).wait_for()
+        httpx.post(server.url + "/api/tell", content=data, trust_env=False).raise_for_status()
+        page.locator("monitor-live .verdict.on", has_text="ball").wait_for()
+        assert page.locator("monitor-live .chip").inner_text() == "found"
+        assert page.locator("monitor-live .more").inner_text() == "1"
+        page.close()
 
 
 @pytest.mark.parametrize("width", [1440, 390])
