@@ -116,11 +116,11 @@ def _live() -> list[str]:
             f"told {run['told_per_s']:.1f}, age p95 {run['age_ms']['p95']:.0f} ms"
             for run in viewers["runs"]
         )
-        rows.append(f"| viewers of one stream of 15 frames a second | - | {told} |")
+        rows.append(f"| viewers of one stream of 15 frames a second, viewers on the same machine, load {viewers['load_before']:g} before | - | {told} |")
     if network := load("stream_network"):
         for run in network["runs"]:
             rows.append(
-                f"| the ball with {100 * run['loss']:.0f} % of packets lost, others up to {run['jitter_ms']:.0f} ms late, {run['seconds']:g} s | - "
+                f"| the ball with {100 * run['loss']:.0f} % of packets lost, others up to {run['jitter_ms']:.0f} ms late, {run['seconds']:g} s, load {network['load_before']:g} before | - "
                 f"| of {run['sent']} frames {run['answered']} answered, {run['dropped']} dropped, {run['lost']} lost; mean {run['mean_px']:.2f} px; "
                 f"p50 {run['p50_ms']:.0f}, p95 {run['p95_ms']:.0f} ms; {run['asked_again']} times asked again, {run['key_frames_asked']} key frames asked for |"
             )
