@@ -40,6 +40,22 @@ class MaskReadingBody(ReadingBody):
     regions: list[RegionBody] = Field(description="the surest first, at most 100; those on before the unsure")
 
 
+class BoxBody(Body):
+    """One thing that was located."""
+
+    box: tuple[float, float, float, float] = Field(description="x, y, width, height in pixels of the picture")
+    centre: tuple[float, float] = Field(description="x, y in pixels of the picture")
+    score: float = Field(ge=0, le=1, description="probability that its centre is there")
+    state: Literal["on", "unsure"] = Field(description="told, or only over the lower threshold")
+
+
+class LocateReadingBody(ReadingBody):
+    """One name's answer of a model that locates."""
+
+    count: int = Field(ge=0, description="boxes that are on")
+    boxes: list[BoxBody] = Field(description="the surest first, at most 100")
+
+
 class RleBody(Body):
     """COCO's run lengths."""
 
@@ -53,7 +69,7 @@ class ResultBody(Body):
     type: Literal["result"]
     seq: int = Field(description="the client's own, or the frame's place in order of arrival; 0 over HTTP")
     t_ms: float | None = Field(description="the client's capture time, echoed")
-    result: dict[str, ReadingBody | MaskReadingBody] = Field(description="an answer for each name")
+    result: dict[str, ReadingBody | MaskReadingBody | LocateReadingBody] = Field(description="an answer for each name")
     age_ms: float = Field(ge=0, description="from arrival to answer")
     infer_ms: float = Field(ge=0, description="decode, resize and model")
     size: tuple[int, int] = Field(description="width and height of the upright picture")
