@@ -1731,7 +1731,7 @@
         for (const row of rows.element.children) {
           const reading = /** @type {any} */ (answer.result[row.dataset.name]);
           if (!reading) continue;
-          row.querySelector(".prob").textContent = reading.count ? `${reading.count} · ${percent(reading.prob)}` : percent(reading.prob);
+          row.querySelector(".prob").textContent = reading.count > 1 ? `${reading.count} ×` : percent(reading.prob);
           for (const one of [...reading.boxes].reverse()) drawBox(over, row.dataset.name, one, answer.size);
         }
         if (!source) return;
