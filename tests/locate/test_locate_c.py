@@ -88,8 +88,7 @@ def test_c_finds_the_boxes_that_python_finds(where: str) -> None:
     sizes = [(64, 48), (300, 20), (31, 97), (1, 1), (1920, 1080)]
     for i, size in enumerate(sizes * 2):
         rows, columns = int(rng.integers(1, 14)), int(rng.integers(1, 14))
-        fit = "letterbox" if i % 2 else "stretch"
-        preprocess = Preprocess(4 * columns, 4 * rows, fit)
+        preprocess = Preprocess(4 * columns, 4 * rows, "letterbox" if i % 2 else "stretch")
         room = int(rng.integers(0, 30))
         task = Locate(("a", "b", "c"), max_count=max(room, 1))
         outputs = draw(rng, 3, rows, columns, 1 + i * 3)

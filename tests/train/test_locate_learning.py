@@ -104,7 +104,7 @@ def outputs(n: int = 2) -> dict[str, torch.Tensor]:
 def test_an_unlabelled_name_adds_nothing() -> None:
     known = as_batch(stack_targets([target({"left": [[8, 8, 8, 8]]}), target({"left": False})]))
     told = outputs()
-    LocateLoss()(told, known).backward()
+    LocateLoss()(told, known).backward()  # type: ignore[no-untyped-call]
     assert told["logits"].grad is not None
     assert not told["logits"].grad[:, 1].any()
     assert told["logits"].grad[:, 0].any()
@@ -113,7 +113,7 @@ def test_an_unlabelled_name_adds_nothing() -> None:
 def test_nothing_is_learned_in_a_region_nobody_knows() -> None:
     label = {"boxes": [[2, 2, 8, 8]], "unknown": [[32, 32, 32, 32]]}
     told = outputs(1)
-    LocateLoss()(told, as_batch(stack_targets([target({"left": label})]))).backward()
+    LocateLoss()(told, as_batch(stack_targets([target({"left": label})]))).backward()  # type: ignore[no-untyped-call]
     assert told["logits"].grad is not None
     assert not told["logits"].grad[0, 0, 8:, 8:].any()
     assert told["logits"].grad[0, 0, :8, :8].all()
@@ -122,7 +122,7 @@ def test_nothing_is_learned_in_a_region_nobody_knows() -> None:
 def test_a_batch_of_empty_pictures_has_a_loss_of_its_own_and_teaches_no_size() -> None:
     told = outputs()
     loss = LocateLoss()(told, as_batch(stack_targets([target({"left": False, "right": False})] * 2)))
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     assert 0 < float(loss.detach()) < 1e4
     assert told["boxes"].grad is None or not told["boxes"].grad.any()
 
@@ -147,7 +147,7 @@ def test_a_few_pictures_are_learned_by_heart() -> None:
     for step in range(120):
         batch = still.draw(torch.arange(3), torch.Generator().manual_seed(step), torch.device("cpu"))(slice(0, 3))
         optimizer.zero_grad()
-        loss(network(batch.pixels), batch.target).backward()
+        loss(network(batch.pixels), batch.target).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     watched = next(still.watched(torch.device("cpu")))
     with torch.no_grad():
