@@ -13,6 +13,7 @@ ALL = {
     "export": "bench.export_speed",
     "mask_speed": "bench.mask_speed",
     "mask_accuracy": "bench.mask_accuracy",
+    "locate_accuracy": "bench.locate_accuracy",
     "serve_latency": "bench.serve_latency",
     "serve_load": "bench.serve_load",
     "serve_batch": "bench.serve_batch",

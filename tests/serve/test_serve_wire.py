@@ -29,6 +29,7 @@ BODIES: dict[str, type[BaseModel]] = {
     "result": StreamedBody,
     "result_http": ResultBody,
     "result_mask": ToldBody,
+    "result_locate": ResultBody,
     "result_webrtc": RtcResultBody,
     "event": EventBody,
     "error": ErrorBody,

@@ -72,11 +72,14 @@ def start_recipe(
 @app.command("folder")
 def collect_from_folder(
     folder: Annotated[
-        Path, typer.Argument(help="A data set: pictures with labels, a CSV, a folder a class, masks, MVTec AD or COCO.")
+        Path,
+        typer.Argument(
+            help="A data set: pictures with labels, a CSV, a folder a class, masks, MVTec AD, COCO, YOLO or VOC."
+        ),
     ],
     project: ProjectOption = Path("."),
     format: Annotated[
-        str, typer.Option(help="auto looks; or json, csv, imagefolder, pictures, masks, mvtec, coco.")
+        str, typer.Option(help="auto looks; or json, csv, imagefolder, pictures, masks, mvtec, coco, yolo, voc.")
     ] = "auto",
     group_by: Annotated[
         str, typer.Option(help="labels, file, folder, a CSV column, or a regular expression on the file's name.")

@@ -54,6 +54,15 @@ KEYS = (
 UNBOUNDED = frozenset({"centre_px", "centre_median_px", "centre_p95_px", "false_boxes", "false_boxes_empty"})
 """Pixels, and counts a picture: they may exceed 1."""
 
+SHARES = {
+    "near": "objects",
+    "recall": "objects",
+    "recall_unsure": "objects",
+    "precision": "told_boxes",
+    "false_empty": "empty_pictures",
+}
+"""Metrics that are shares of so many cases, and where that number stands."""
+
 SHOWN = 6
 """Pictures of each sort in the report."""
 
@@ -196,7 +205,7 @@ def evaluate_boxes(
     except KeyboardInterrupt as error:
         raise Interrupted("evaluate", got="Ctrl-C", next="nothing was changed; run it again") from error
     clustered = Clustered(tallies[group] for group in sorted(tallies))
-    overall, heads = measure_masks(task, clustered, replicates, seed, keys=KEYS, unbounded=UNBOUNDED)
+    overall, heads = measure_masks(task, clustered, replicates, seed, keys=KEYS, unbounded=UNBOUNDED, shares=SHARES)
     return BoxEvaluation(
         title=bundle.spec.name,
         task=task,

@@ -22,7 +22,7 @@ from telltale.bundle.predictor import Predictor, VariantName
 from telltale.dataset import Example
 from telltale.dataset.masks import with_pixels
 from telltale.errors import CatalogueError, ImageError, Interrupted
-from telltale.evaluate.bootstrap import FEW_GROUPS, Clustered, Measure, percentile
+from telltale.evaluate.bootstrap import FEW_GROUPS, Clustered, Measure, percentile, share_interval
 from telltale.evaluate.evaluation import between, share
 from telltale.evaluate.gallery import jpeg, shrink
 from telltale.evaluate.predict import Skipped
@@ -273,10 +273,12 @@ def measure_masks(
     *,
     keys: Sequence[str] = KEYS,
     unbounded: Collection[str] = UNBOUNDED,
+    shares: Mapping[str, str] | None = None,
 ) -> tuple[dict[str, Measure], dict[str, dict[str, Measure]]]:
     """Overall and for each name: every metric of `keys` with its interval; without one where there is one group only.
 
-    unbounded: those that may exceed 1.
+    unbounded: those that may exceed 1. shares: those that are shares of so many cases, and where that number stands;
+    they have an interval at 0 and 1 too.
     """
     point = task.score(clustered.total())
     scores = [("overall", None), *(("heads", name) for name in task.names)]
@@ -298,6 +300,9 @@ def measure_masks(
             drawn = [value for score in again if (value := part(score, where, name)[key]) is not None]
             if here[key] is None or len(drawn) < max(len(again) / 2, 2):
                 measures[key] = Measure(here[key])
+            elif shares and key in shares:
+                count = int(here[shares[key]])
+                measures[key] = share_interval(float(here[key]), count, np.array(drawn, np.float64))
             else:
                 top = np.inf if key in unbounded else 1.0
                 measures[key] = percentile(float(here[key]), np.array(drawn, np.float64), top)

@@ -40,6 +40,22 @@ class MaskReadingBody(ReadingBody):
     regions: list[RegionBody] = Field(description="the surest first, at most 100; those on before the unsure")
 
 
+class BoxBody(Body):
+    """One thing that was located."""
+
+    box: tuple[float, float, float, float] = Field(description="x, y, width, height in pixels of the picture")
+    centre: tuple[float, float] = Field(description="x, y in pixels of the picture")
+    score: float = Field(ge=0, le=1, description="probability that its centre is there")
+    state: Literal["on", "unsure"] = Field(description="told, or only over the lower threshold")
+
+
+class LocateReadingBody(ReadingBody):
+    """One name's answer of a model that locates."""
+
+    count: int = Field(ge=0, description="boxes that are on")
+    boxes: list[BoxBody] = Field(description="the surest first, at most 100")
+
+
 class RleBody(Body):
     """COCO's run lengths."""
 

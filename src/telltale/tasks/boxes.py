@@ -79,12 +79,12 @@ def _is_peak(heat: Floats) -> Bools:
     rows, columns = heat.shape
     padded = np.full((rows + 2, columns + 2), -1, heat.dtype)
     padded[1:-1, 1:-1] = heat
-    out = heat > 0
+    out: Bools = np.asarray(heat > 0, np.bool_)
     for dy, dx in ((0, 0), (0, 1), (0, 2), (1, 0)):
         out &= heat > padded[dy : dy + rows, dx : dx + columns]
     for dy, dx in ((1, 2), (2, 0), (2, 1), (2, 2)):
         out &= heat >= padded[dy : dy + rows, dx : dx + columns]
-    return np.asarray(out, np.bool_)
+    return out
 
 
 def overlap(told: Numbers, true: Numbers) -> Numbers:
