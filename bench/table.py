@@ -116,7 +116,9 @@ def _live() -> list[str]:
             f"told {run['told_per_s']:.1f}, age p95 {run['age_ms']['p95']:.0f} ms"
             for run in viewers["runs"]
         )
-        rows.append(f"| viewers of one stream of 15 frames a second, viewers on the same machine, load {viewers['load_before']:g} before | - | {told} |")
+        rows.append(
+            f"| viewers of one stream of 15 frames a second, viewers on the same machine, load {viewers['load_before']:g} before | - | {told} |"
+        )
     if network := load("stream_network"):
         for run in network["runs"]:
             rows.append(
@@ -125,7 +127,8 @@ def _live() -> list[str]:
                 f"p50 {run['p50_ms']:.0f}, p95 {run['p95_ms']:.0f} ms; {run['asked_again']} times asked again, {run['key_frames_asked']} key frames asked for |"
             )
         told = ", ".join(f"{s:.1f}" for s in network["reconnect_s"])
-        rows.append(f"| server killed and started again: until the next frame | 5 s | {told} s |")
+        came = f"{len(network['reconnect_s'])} of {network['restarts']} seen within 7 s"
+        rows.append(f"| server killed and started again: until the next frame | 5 s | {told} s; {came} |")
     if locate := load("stream_locate"):
         for run in locate["still"]:
             rows.append(
