@@ -63,22 +63,6 @@ class RleBody(Body):
     counts: str = Field(description="compressed, as pycocotools writes them")
 
 
-class BoxBody(Body):
-    """One thing found. In pixels of the picture."""
-
-    box: tuple[float, float, float, float] = Field(description="x, y, width, height")
-    centre: tuple[float, float]
-    score: float = Field(ge=0, le=1)
-    state: Literal["on", "unsure"]
-
-
-class LocateReadingBody(ReadingBody):
-    """One name's answer of a bundle that tells where."""
-
-    count: int = Field(ge=0, description="boxes that are on")
-    boxes: list[BoxBody] = Field(description="the surest first, 100 at most")
-
-
 class ResultBody(Body):
     """One picture's answer."""
 
