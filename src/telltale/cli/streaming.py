@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -93,6 +94,8 @@ def serve_ball(
             print(f"waiting for a client at {host}:{port} ({scene}, {size}, {fps:g}/s); Ctrl-C stops", flush=True)
 
     async def run() -> None:
+        # aiortc encodes on the loop's own pool, one frame at a time. A second thread brings a second heap of frames.
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1, "telltale-encode"))
         stop = _stop_on_signals()
         await run_server(
             settings, once=once, stop=stop, on_verdict=on_verdict, on_session=on_session, on_ready=on_ready

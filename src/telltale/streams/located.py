@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from telltale.bundle.predictor import Predictor
 from telltale.errors import ConfigError
 from telltale.frame import Image
 from telltale.streams.spot import Colour, Detector, Spot, open_detector
@@ -16,6 +15,8 @@ class LocateDetector:
 
     def __init__(self, bundle: Path, name: str | None = None) -> None:
         """name: None is right where the bundle has one alone. Raises BundleError, ConfigError."""
+        from telltale.bundle.predictor import Predictor  # and onnxruntime, which no other detector needs
+
         self._predictor = Predictor.open(bundle, threads=1)
         task = self._predictor.task
         if task.kind != "locate":
