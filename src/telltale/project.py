@@ -111,6 +111,7 @@ class Train(Section):
     epochs: int | None = Field(None, ge=1)
     minutes: float | None = Field(None, gt=0)
     batch: int = Field(32, ge=1)
+    optimizer: Literal["adamw", "muon"] = Field("adamw", description="muon learns masks in half the steps")
     learning_rate: float = Field(4e-3, gt=0)
     weight_decay: float = Field(0.02, ge=0)
     warmup: float = Field(0.05, ge=0, lt=1, description="share of the steps")

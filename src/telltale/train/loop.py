@@ -33,7 +33,8 @@ from telltale.train.distil import blend
 from telltale.train.feed import Feed, MakeBatch
 from telltale.train.journal import Journal, Row
 from telltale.train.losses import Loss, hint_loss, make_loss
-from telltale.train.schedule import Schedule, average, parameter_groups
+from telltale.train.optimizers import make_optimizer
+from telltale.train.schedule import Schedule, average
 from telltale.train.shares import Shares, count_shares
 
 
@@ -96,9 +97,7 @@ class Loop:
         self.fabric, self.progress, self.how_to_go_on = fabric, progress, how_to_go_on
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.averaged = copy.deepcopy(self.network).to(fabric.device).eval()
-        optimizer = torch.optim.AdamW(
-            parameter_groups(self.network, settings.weight_decay), lr=settings.learning_rate, fused=True
-        )
+        optimizer = make_optimizer(self.network, settings)
         self.model, self.optimizer = fabric.setup(self.network, optimizer)
         self.loss: Loss = make_loss(task, feed.labels, settings)
         # In one process: as many pictures a step as asked; in many: each takes its share.
