@@ -1,8 +1,8 @@
 """What turns gradients into steps: AdamW, or Muon for kernels. Knows nothing of pictures, tasks or schedules.
 
-Muon (Jordan et al. 2024, kellerjordan.github.io/posts/muon) moves a kernel by its momentum with all singular values made
-nearly equal, so that directions which few examples ask for are learned as fast as those which all ask for: on masks it
-takes half the steps of AdamW to the same training loss (docs/log.md). A kernel (out, in, h, w) is taken as the matrix
+Muon (Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks") moves a kernel by its momentum with
+all singular values made nearly equal, so that directions which few examples ask for are learned as fast as those which
+all ask for: on masks it takes half the steps of AdamW to the same training loss (docs/log.md). A kernel (out, in, h, w) is taken as the matrix
 (out, in * h * w). What is no kernel (biases, normalisations) moves by Adam (Kingma and Ba 2015).
 """
 
@@ -87,8 +87,8 @@ def orthogonalise(matrix: Tensor) -> Tensor:
     """A matrix of the same singular vectors whose singular values are all near 1, by Newton-Schulz; (m, n) float32."""
     a, b, c = QUINTIC
     tall = matrix.shape[0] > matrix.shape[1]
-    x = matrix.T if tall else matrix
-    x = x / (x.norm() + 1e-7)
+    x: Tensor = matrix.T if tall else matrix
+    x = x / (torch.linalg.matrix_norm(x) + 1e-7)
     for _ in range(ITERATIONS):
         square = x @ x.T
         x = a * x + (b * square + c * square @ square) @ x
