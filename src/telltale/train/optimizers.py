@@ -2,8 +2,8 @@
 
 Muon (Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks") moves a kernel by its momentum with
 all singular values made nearly equal, so that directions which few examples ask for are learned as fast as those which
-all ask for: on masks it takes half the steps of AdamW to the same training loss (docs/log.md). A kernel (out, in, h, w) is taken as the matrix
-(out, in * h * w). What is no kernel (biases, normalisations) moves by Adam (Kingma and Ba 2015).
+all ask for: on masks it takes half the steps of AdamW to the same training loss (docs/log.md). A kernel (out, in, h, w)
+is taken as the matrix (out, in * h * w). What is no kernel (biases, normalisations) moves by Adam (Kingma and Ba 2015).
 """
 
 from __future__ import annotations
