@@ -61,7 +61,7 @@ def draw_boxes(rng: np.random.Generator) -> Any:
         return False
     places = rng.choice(7 * 11, rng.integers(1, 5), replace=False)
     sides = rng.integers(2, 9, (len(places), 2))
-    middles = [(place % 11 * 8 + 8, place // 11 * 8 + 8) for place in places.tolist()]
+    middles = [(place % 11 * 8 + 10, place // 11 * 8 + 10) for place in places.tolist()]
     return [[x - w / 2, y - h / 2, w, h] for (x, y), (w, h) in zip(middles, sides.tolist(), strict=True)]
 
 
