@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from bench import table_masks
 from bench.machine import RESULTS
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "numbers.md"
@@ -62,6 +63,7 @@ def asked() -> list[str]:
         flooded = flood.get("flood", flood)
         rows.append(f"| 8 clients at full speed: connections lost | 0 | {flooded.get('lost', '?')} |")
     rows += _live()
+    rows += table_masks.rows(load)
     if stream := load("stream_loop"):
         rows += [_stream(run) for run in stream["runs"]]
     if camera := load("edge_jpeg"):
@@ -241,7 +243,8 @@ def machines() -> list[str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    PAGE.write_text(HEAD + "\n".join([*asked(), *heads(), *located(), *machines()]) + "\n", encoding="utf-8")
+    sections = [*asked(), *heads(), *table_masks.section(load), *located(), *machines()]
+    PAGE.write_text(HEAD + "\n".join(sections) + "\n", encoding="utf-8")
     print(f"wrote {PAGE}")
 
 

@@ -19,9 +19,10 @@ from telltale.dataset.interchange import import_folder
 from telltale.dataset.split import apply_split
 from telltale.errors import ConfigError
 from telltale.evaluate import keep_judged, measure_bundle
+from telltale.evaluate.box_thresholds import retune_boxes
 from telltale.evaluate.boxes import BoxEvaluation
 from telltale.export.c.into_bundle import export_c, verify_c
-from telltale.project import Project, Train, validate
+from telltale.project import Project, Train, Unsure, validate
 from telltale.train import run
 
 
@@ -90,6 +91,13 @@ def test_its_thresholds_say_what_they_promise(bundle: Bundle) -> None:
     cut = bundle.spec.thresholds["ball"]
     assert 0 <= cut.low <= cut.high < 1
     assert "conformal risk control" in bundle.spec.unsure.notes["ball"]
+
+
+def test_its_thresholds_are_chosen_anew_without_the_pictures(bundle: Bundle) -> None:
+    before = bundle.spec.thresholds
+    again = retune_boxes(bundle, Unsure(error=0.2, confidence=0.8))
+    assert again.spec.unsure.error == 0.2
+    assert retune_boxes(again, Unsure()).spec.thresholds == before
 
 
 def test_its_report_has_intervals_pictures_and_a_line_for_each_picture(bundle: Bundle, project: Project) -> None:

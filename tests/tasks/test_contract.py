@@ -61,7 +61,7 @@ def draw_boxes(rng: np.random.Generator) -> Any:
         return False
     places = rng.choice(7 * 11, rng.integers(1, 5), replace=False)
     sides = rng.integers(2, 9, (len(places), 2))
-    middles = [(place % 11 * 8 + 8, place // 11 * 8 + 8) for place in places.tolist()]
+    middles = [(place % 11 * 8 + 10, place // 11 * 8 + 10) for place in places.tolist()]
     return [[x - w / 2, y - h / 2, w, h] for (x, y), (w, h) in zip(middles, sides.tolist(), strict=True)]
 
 
@@ -352,8 +352,8 @@ def test_the_head_gives_what_the_task_decodes(kind: str) -> None:
     from telltale.model.heads import ANSWERS, SHIPS, Shape, make_head
 
     task = task_of(kind)
-    head = make_head(task, Shape((8, 16), (8, 16), HEIGHT, WIDTH)).eval()
-    outputs = ANSWERS[kind](head([torch.rand(2, 8, 8, 12), torch.rand(2, 16, 4, 6)]), torch.ones(len(task.names)))
+    head = make_head(task, Shape((8, 16), (4, 8), HEIGHT, WIDTH)).eval()
+    outputs = ANSWERS[kind](head([torch.rand(2, 8, 16, 24), torch.rand(2, 16, 8, 12)]), torch.ones(len(task.names)))
     assert tuple(outputs) == SHIPS[kind]
     for name, shape in task.output_shapes(HEIGHT, WIDTH).items():
         assert tuple(outputs[name].shape) == (2, *shape)

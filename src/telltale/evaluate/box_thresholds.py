@@ -10,6 +10,7 @@ pictures without any. Where there are too few such pictures to vouch for anythin
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -30,6 +31,12 @@ from telltale.tasks.binomial import needed, upper_bound
 from telltale.tasks.calibrate import percent
 from telltale.tasks.locate import Locate, frame_of, true_boxes
 from telltale.tasks.locate_tally import match_boxes
+
+COUNTS = "evaluation/calibration.json"
+"""What the cuts were chosen from, in the bundle: so they can be chosen anew without the pictures."""
+
+FAINT = 0.02
+"""Peaks lower than this are no candidates for a cut."""
 
 
 @dataclass
@@ -101,7 +108,7 @@ def tune_boxes(
                 peaks = task.peaks(seen.outputs)[0][k]
                 matched = match_boxes(peaks, truth, task.near_px)
                 mine = scores[name]
-                mine.false += peaks.score[matched.false].tolist()
+                mine.false += peaks.score[matched.false & (peaks.score >= FAINT)].tolist()
                 if len(truth.boxes):
                     found = np.zeros(len(truth.boxes))
                     found[matched.finds[matched.finds >= 0]] = peaks.score[matched.finds >= 0]
@@ -114,8 +121,41 @@ def tune_boxes(
         raise BundleError(
             f"{bundle.path.name}: calibration", expected="pictures that can be read", got=f"none: {skipped[0].why}"
         )
+    return _write(bundle, scores, unsure)
+
+
+def retune_boxes(bundle: Bundle, unsure: Unsure) -> Bundle:
+    """Choose the thresholds anew from what was counted at the export. Raises BundleError where nothing was."""
+    if COUNTS not in bundle.spec.files:
+        raise BundleError(
+            f"{bundle.path.name}: {COUNTS}", expected="what its cuts were chosen from", got="none", next="export again"
+        )
+    try:
+        said = json.loads(bundle.read(COUNTS))
+        scores = {
+            name: Scores(
+                {str(g): [float(v) for v in cuts] for g, cuts in enumerate(said[name]["reached"])},
+                [float(v) for v in said[name]["false"]],
+                [float(v) for v in said[name]["empty"]],
+            )
+            for name in bundle.task.names
+        }
+    except (ValueError, KeyError, TypeError) as error:
+        raise BundleError(
+            f"{bundle.path.name}: {COUNTS}", expected="scores of the calibration pictures", got=str(error)[:100]
+        ) from error
+    return _write(bundle, scores, unsure)
+
+
+def _write(bundle: Bundle, scores: Mapping[str, Scores], unsure: Unsure) -> Bundle:
+    """Groups go unnamed into the bundle."""
     cuts = {name: choose_box_cut(mine, unsure.error, unsure.confidence) for name, mine in scores.items()}
+    kept = {
+        name: {"reached": list(mine.reached.values()), "false": mine.false, "empty": mine.empty}
+        for name, mine in scores.items()
+    }
     return bundle.update(
+        files={COUNTS: json.dumps(kept).encode()},
         thresholds={name: cut.threshold for name, cut in cuts.items()},
         unsure=Guarantee(
             error=unsure.error,

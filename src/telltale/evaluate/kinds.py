@@ -11,16 +11,17 @@ from telltale.bundle.bundle import Bundle
 from telltale.bundle.predictor import VariantName
 from telltale.dataset import Example
 from telltale.errors import BundleError
-from telltale.evaluate.box_thresholds import tune_boxes
+from telltale.evaluate.box_thresholds import retune_boxes, tune_boxes
 from telltale.evaluate.boxes import evaluate_boxes
 from telltale.evaluate.evaluation import Evaluation
 from telltale.evaluate.judged import Judged
-from telltale.evaluate.mask_thresholds import tune_masks
+from telltale.evaluate.mask_thresholds import retune_masks, tune_masks
 from telltale.evaluate.masks import evaluate_masks
 from telltale.evaluate.run import evaluate, files_of
-from telltale.evaluate.thresholds import tune
+from telltale.evaluate.thresholds import tune, tune_on
 from telltale.progress import Progress
 from telltale.project import Unsure
+from telltale.tasks.calibrate import Unit
 from telltale.tasks.task import Json
 
 
@@ -54,16 +55,19 @@ class StatesJudged:
 
 Measure = Callable[[Bundle, Sequence[Example], Sequence[Example], VariantName, Progress | None], Judged]
 Tune = Callable[[Bundle, Sequence[Example], Unsure, VariantName, Progress | None], Bundle]
+Retune = Callable[[Bundle, Unsure, Unit], Bundle]
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluator:
     """measure: (bundle, test pictures, pictures trained on, variant, progress); progress advances once a test picture.
     tune: (bundle, calibration pictures, what to promise, variant, progress) -> the bundle with thresholds.
+    retune: (bundle, what to promise, what to promise it for) -> the same from what the bundle carries.
     """
 
     measure: Measure
     tune: Tune
+    retune: Retune
 
 
 def _measure_states(
@@ -82,10 +86,22 @@ def _tune_states(
     return tune(bundle, examples, unsure, variant=variant, progress=progress)
 
 
+def _retune_states(bundle: Bundle, unsure: Unsure, unit: Unit) -> Bundle:
+    return tune_on(bundle, None, unsure, unit=unit)
+
+
+def _retune_masks(bundle: Bundle, unsure: Unsure, unit: Unit) -> Bundle:
+    return retune_masks(bundle, unsure)  # always by group: exposures of one tile are missed together
+
+
+def _retune_boxes(bundle: Bundle, unsure: Unsure, unit: Unit) -> Bundle:
+    return retune_boxes(bundle, unsure)  # objects by group, pictures without any one by one
+
+
 EVALUATORS: dict[str, Evaluator] = {
-    "states": Evaluator(_measure_states, _tune_states),
-    "mask": Evaluator(evaluate_masks, tune_masks),
-    "locate": Evaluator(evaluate_boxes, tune_boxes),
+    "states": Evaluator(_measure_states, _tune_states, _retune_states),
+    "mask": Evaluator(evaluate_masks, tune_masks, _retune_masks),
+    "locate": Evaluator(evaluate_boxes, tune_boxes, _retune_boxes),
 }
 """Kind of task to how it is judged."""
 
@@ -112,6 +128,11 @@ def tune_bundle(
 ) -> Bundle:
     """Choose thresholds on the calibration split and write them. Raises BundleError, ConfigError, Interrupted."""
     return _evaluator(bundle).tune(bundle, examples, unsure, variant, progress)
+
+
+def retune_bundle(bundle: Bundle, unsure: Unsure, *, unit: Unit = "frame") -> Bundle:
+    """Choose thresholds anew from what the bundle carries of its calibration, and write them. Raises BundleError."""
+    return _evaluator(bundle).retune(bundle, unsure, unit)
 
 
 def keep_judged(bundle: Bundle, judged: Judged) -> Bundle:
