@@ -67,6 +67,7 @@ def train(
 def _prune(
     project: Project, budget: str, changes: dict[str, object], *, start: str | None, name: str | None, allow_leak: bool
 ) -> RunResult:
+    from telltale.export.c.price import price
     from telltale.model.cost import read_budget
     from telltale.train.shrink import prune_run
 
@@ -77,12 +78,14 @@ def _prune(
         name=name,
         allow_leak=allow_leak,
         changes=changes,
+        price=price,
         steps=progress,
     )
     before, after = done.before, done.after
     out.print(
         f"pruned to {done.plan}: {before.macs / 1e6:.2f} -> {after.macs / 1e6:.2f} M multiply-adds,"
-        f" {before.parameters:,} -> {after.parameters:,} parameters",
+        f" {before.parameters:,} -> {after.parameters:,} parameters; as int8 C: arena {before.ram:,} -> {after.ram:,},"
+        f" constants {before.constants:,} -> {after.constants:,} bytes",
         markup=False,
     )
     return done.result
@@ -93,6 +96,7 @@ def _fit(
 ) -> None:
     from rich.table import Table
 
+    from telltale.export.c.price import price
     from telltale.model.cost import read_budget
     from telltale.train.search import fit
 
@@ -105,16 +109,17 @@ def _fit(
         name=name,
         allow_leak=allow_leak,
         settings=override(project.config.train, changes),
+        price=price,
         steps=progress,
     )
-    table = Table("plan", "input", "accuracy", "M multiply-adds", "RAM KB", "flash KB", "run", box=None)
+    table = Table("plan", "input", "accuracy", "M multiply-adds", "arena", "constants", "run", box=None)
     for one in done.frontier:
         c, cost = one.candidate, one.candidate.cost
-        sizes = (f"{cost.macs / 1e6:.2f}", f"{cost.ram / 1024:.1f}", f"{cost.flash / 1024:.1f}")
+        sizes = (f"{cost.macs / 1e6:.2f}", f"{cost.ram:,}", f"{cost.constants:,}")
         table.add_row(c.plan, f"{c.width}x{c.height}", f"{one.merit:.2%}", *sizes, one.run)
     out.print(table)
     best = done.best.candidate
-    out.print(f"{len(done.tried)} nets tried; RAM and flash are estimates; {done.folder}: frontier.csv, frontier.svg")
+    out.print(f"{len(done.tried)} nets tried; arena and constants are bytes of int8 C; {done.folder}: frontier.csv, frontier.svg")
     out.print(
         f"next: [input] width = {best.width}, height = {best.height}, then `telltale train --backbone {best.plan}`",
         markup=False,
