@@ -30,7 +30,12 @@ def train(
     prune: Annotated[
         str | None, typer.Option(help='Take channels out of a run until it fits, then train on: "macs<3M,flash<64K".')
     ] = None,
-    start: Annotated[str | None, typer.Option("--from", help="The run to prune; the newest without.")] = None,
+    quantise: Annotated[
+        bool, typer.Option("--quantise", help="Train a run on, rounding as int8 does, so that int8 answers as it does.")
+    ] = False,
+    start: Annotated[
+        str | None, typer.Option("--from", help="The run to prune or to quantise; the newest without.")
+    ] = None,
     fit: Annotated[
         str | None, typer.Option(help='Try nets that fit, for --minutes in all (30): "macs<3M,ram<64K,flash<128K".')
     ] = None,
@@ -49,6 +54,9 @@ def train(
     if prune is not None:
         result = _prune(opened, prune, chosen, start=start, name=name, allow_leak=allow_leak)
         _tell(result)
+        return
+    if quantise:
+        _quantise(opened, chosen, start=start, name=name, allow_leak=allow_leak)
         return
     if fit is not None:
         _fit(opened, fit, chosen, tries=tries, name=name, allow_leak=allow_leak)
@@ -91,6 +99,16 @@ def _prune(
     return done.result
 
 
+def _quantise(
+    project: Project, changes: dict[str, object], *, start: str | None, name: str | None, allow_leak: bool
+) -> None:
+    from telltale.train.quantise import quantise_run
+
+    done = quantise_run(project, source=start, name=name, allow_leak=allow_leak, changes=changes, steps=progress)
+    _tell(done.result)
+    out.print(f"{done.result.run_dir.name} is {done.source} for int8: its ranges go into the bundle", markup=False)
+
+
 def _fit(
     project: Project, budget: str, changes: dict[str, object], *, tries: int, name: str | None, allow_leak: bool
 ) -> None:
@@ -119,7 +137,8 @@ def _fit(
         table.add_row(c.plan, f"{c.width}x{c.height}", f"{one.merit:.2%}", *sizes, one.run)
     out.print(table)
     best = done.best.candidate
-    out.print(f"{len(done.tried)} nets tried; arena and constants are bytes of int8 C; {done.folder}: frontier.csv, frontier.svg")
+    out.print(f"{len(done.tried)} nets tried; arena and constants are bytes of the int8 C")
+    out.print(f"{done.folder}: frontier.csv, frontier.svg", markup=False)
     out.print(
         f"next: [input] width = {best.width}, height = {best.height}, then `telltale train --backbone {best.plan}`",
         markup=False,

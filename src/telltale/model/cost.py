@@ -1,7 +1,7 @@
 """What a network costs where it runs: multiply-adds, flash and memory. Knows nothing of training.
 
-`cost_of` estimates flash and memory of an int8 net in C. `telltale.export.c.price` knows what the generated C will state;
-both are a `Price`, and whoever compares networks is given one.
+`cost_of` estimates flash and memory of an int8 net in C; `telltale.export.c.price` knows what the generated C will
+state. Both are a `Price`, and whoever compares networks is given one.
 """
 
 from __future__ import annotations

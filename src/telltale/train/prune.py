@@ -55,7 +55,7 @@ def prune(
 ) -> tuple[Network, Plan]:
     """A smaller network that fits, with the weights that are left, and its plan.
 
-    backward: by which to measure what matters, on `batches` batches in each of ROUNDS rounds. price: what fitting means.
+    backward: by which to measure what matters, on `batches` batches in each of ROUNDS rounds. price: what a net costs.
     Raises TrainError where the net is no chain, or cannot be made so small.
     """
     if not isinstance(network.backbone, PlainNet):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import singledispatchmethod
 
@@ -67,6 +67,28 @@ def calibrate(graph: Graph, pictures: Iterable[NDArray[np.uint8]]) -> dict[str, 
     return seen
 
 
+def with_ranges(
+    graph: Graph, seen: Mapping[str, Seen], ranges: Sequence[tuple[float, float] | None]
+) -> dict[str, Seen]:
+    """What training learned of each sum, in the order of the graph, in the place of what the pictures showed.
+
+    Raises ExportError where they are not of this graph.
+    """
+    sums = [operator for operator in graph.operators if isinstance(operator, (Conv, Depthwise, Dense, Add))]
+    if len(sums) != len(ranges):
+        raise ExportError("learned ranges", expected=f"one for each of {len(sums)} sums", got=str(len(ranges)))
+    found = dict(seen)
+    for operator, ends in zip(sums, ranges, strict=True):
+        if ends is not None:
+            found[operator.out] = Seen(min(ends[0], 0.0), max(ends[1], 0.0))
+    for mover in graph.operators:
+        if isinstance(mover, (AveragePool, GlobalAverage, MaxPool, Resize, Shuffle)):
+            source = found[mover.sources[0]]
+            if source != seen[mover.sources[0]]:
+                found[mover.out] = source
+    return found
+
+
 def quantise(graph: Graph, seen: dict[str, Seen]) -> IntegerNet:
     """The integer net. Raises ExportError where an operator has no integer counterpart in this place."""
     return _Quantiser(graph, seen).run()
@@ -126,7 +148,7 @@ class _Quantiser:
                 if needed > self.tensors[operator.out].scale * STEEPEST:
                     names = group_of[operator.out]
                     low, high = min(self._range(n).low for n in names), max(self._range(n).high for n in names)
-                    self._set(names, low, high, needed / STEEPEST * (1 + 1e-9))
+                    self._set(names, low, high, needed / STEEPEST)
                     changed = True
             if not changed:
                 return
@@ -149,10 +171,10 @@ class _Quantiser:
             if isinstance(maker, Softmax) or (isinstance(maker, Unary) and maker.sources[0] in self.wide):
                 self.tensors[name] = Tensor(shape, "i16", 1 / 32768, 0)
             elif name in self.wide:
-                scale = max(max(-low, high) * HEADROOM / 32767, least, 1e-30)
-                self.tensors[name] = Tensor(shape, "i16", _single(scale), 0)
+                scale = _single(max(max(-low, high) * HEADROOM / 32767, 1e-30), least)
+                self.tensors[name] = Tensor(shape, "i16", scale, 0)
             elif name != self.graph.picture.name:
-                scale = _single(max((high - low) / 255, least, 1e-30))
+                scale = _single(max((high - low) / 255, 1e-30), least)
                 zero = int(np.clip(np.round(-128 - low / scale), -128, 127))
                 self.tensors[name] = Tensor(shape, "i8", scale, zero)
 
@@ -391,9 +413,10 @@ class _Quantiser:
         self.steps.append(integer.IntSoftmax(sources=operator.sources, out=operator.out, coarse=coarse, fine=fine))
 
 
-def _single(scale: float) -> float:
-    """As C will hold it."""
-    return float(np.float32(scale))
+def _single(scale: float, least: float) -> float:
+    """As C will hold it, and no less than `least`."""
+    found = np.float32(max(scale, least))
+    return float(found if float(found) >= least else np.nextafter(found, np.float32(np.inf)))
 
 
 def _leaves_wide(graph: Graph, operator: Operator) -> bool:
