@@ -181,6 +181,9 @@ const void *tt_raw(const tt_session *session, size_t index, size_t *bytes);
  * (or tt_open_rows when it only has room for that). TT_ERROR_SELFTEST and all of tt_open's. */
 tt_status telltale_selftest(const tt_net *net, void *arena, size_t bytes);
 
+/* The same with the first `most` of them: one runs every operator, and costs little more than one picture. */
+tt_status tt_selftest_some(const tt_net *net, void *arena, size_t bytes, uint32_t most);
+
 /* CRC-32 (IEEE 802.3) of `bytes` bytes; begin with crc 0, go on with what it returned. */
 uint32_t tt_crc32(uint32_t crc, const void *data, size_t bytes);
 

@@ -9,7 +9,7 @@ static int refuse_net(const tt_net *net, const char *expected, const char *got, 
     return tt_fail(fault, "bundle", net->name, expected, got, "export it again with `telltale export --to c`");
 }
 
-int tt_look_begin(tt_look *look, const tt_net *net, int selftest, tt_fault *fault)
+int tt_look_begin(tt_look *look, const tt_net *net, uint32_t selftest, tt_fault *fault)
 {
     memset(look, 0, sizeof *look);
     look->net = net;
@@ -24,7 +24,7 @@ int tt_look_begin(tt_look *look, const tt_net *net, int selftest, tt_fault *faul
         tt_look_end(look);
         return refuse_net(net, "memory for the net", "none left", fault);
     }
-    tt_status status = selftest ? telltale_selftest(net, look->arena, net->arena_bytes) : TT_OK;
+    tt_status status = selftest ? tt_selftest_some(net, look->arena, net->arena_bytes, selftest) : TT_OK;
     if (status == TT_OK) status = tt_open(&look->session, net, look->arena, net->arena_bytes);
     if (status == TT_OK) return 1;
     tt_look_end(look);

@@ -22,9 +22,9 @@ typedef struct {
     float probabilities[TT_LOOK_NAMES];
 } tt_sight;
 
-/* Checks the net and its weights, with selftest against the answers compiled in too. 0 with the fault when it cannot be run. Takes all the memory it
- * will ever take but libjpeg's. */
-int tt_look_begin(tt_look *look, const tt_net *net, int selftest, tt_fault *fault);
+/* Checks the net and its weights, and against the answers compiled in for so many pictures. 0 with the fault when it
+ * cannot be run. Takes all the memory it will ever take but libjpeg's. */
+int tt_look_begin(tt_look *look, const tt_net *net, uint32_t selftest, tt_fault *fault);
 
 /* roi: in upright pixels, NULL or width 0 for the whole picture. 0 with the fault (code `image`) when the picture
  * cannot be told; the next one is told as if nothing had been. */

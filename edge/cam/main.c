@@ -349,7 +349,8 @@ static int begin(cam *c, const command *run, tt_fault *fault)
         host[sizeof host - 1] = 0;
         snprintf(config->client_id, sizeof config->client_id, "telltale-%.20s-%s", c->net->name, host);
     }
-    if (!tt_look_begin(&c->look, c->net, config->selftest || run->what == SELFTEST, fault) || !thresholds(c, fault)) return 0;
+    uint32_t pictures = run->what == SELFTEST ? UINT32_MAX : config->selftest ? 1 : 0;
+    if (!tt_look_begin(&c->look, c->net, pictures, fault) || !thresholds(c, fault)) return 0;
     tt_smooth_begin(&c->smoother, c->names, c->net->label_count,
                     config->average_s < 0 ? (double)c->net->average_s : config->average_s,
                     config->dwell_s < 0 ? (double)c->net->dwell_s : config->dwell_s);

@@ -233,8 +233,8 @@ def test_masks_are_taught_too(tmp_path: Path) -> None:
     project = make_project(tmp_path / "plates", 60, fit="stretch")
     settings = project.config.train.model_copy(update={"backbone": "8-12-16", "epochs": 8})
     run(project, name="loud", settings=settings, allow_leak=True)
-    unbalance(project.runs / "loud", SPREAD**2)
-    done = quantise_run(project, source="loud", name="soft", allow_leak=True, changes={"epochs": 4})
+    unbalance(project.runs / "loud", 30 * SPREAD)
+    done = quantise_run(project, source="loud", name="soft", allow_leak=True, changes={"epochs": 8})
     before, after = load_run(project.runs / "loud")[0], load_run(done.result.run_dir)[0]
     assert isinstance(after.head, MaskHead)
     rng = np.random.default_rng(3)
