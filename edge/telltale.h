@@ -133,6 +133,9 @@ typedef struct {
      * this net, the whole picture is kept. */
     void (*take)(const tt_session *session, const tt_layer *layer, int32_t y, const uint8_t *row);
     void (*tell)(const tt_session *session, const tt_layer *layer, uint32_t y);
+
+    uint16_t min_area; /* of a mask: the least pixels of the picture that a region has */
+    float mm_per_px;   /* of the picture, where it is known, else 0 */
 } tt_net;
 
 /* ---- Running it ---- */

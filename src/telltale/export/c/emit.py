@@ -18,7 +18,8 @@ NET_VERSION = 1
 
 TYPES = {"u8": "TT_U8", "i8": "TT_I8", "i16": "TT_I16", "f32": "TT_F32"}
 KINDS = {"states": "TT_STATES", "classes": "TT_CLASSES", "mask": "TT_MASK", "locate": "TT_LOCATE"}
-FITS = {"stretch": "TT_STRETCH", "letterbox": "TT_LETTERBOX"}
+FITS = {"stretch": "TT_STRETCH", "letterbox": "TT_LETTERBOX", "tile": "TT_STRETCH"}
+"""C sees one tile; how a picture is cut is the caller's to say."""
 
 TENSOR_BYTES, LAYER_BYTES = 20, 28
 """sizeof tt_tensor and tt_layer on a 32-bit machine."""
@@ -44,6 +45,8 @@ class About:
     labels: tuple[Label, ...] = ()
     average_s: float = 0.0
     dwell_s: float = 0.0
+    min_area: int = 0
+    mm_per_px: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,6 +339,8 @@ def _net(
         "scratch_bytes": plan.scratch,
         "take": by_rows[0],
         "tell": by_rows[1],
+        "min_area": min(about.min_area, 65535),
+        "mm_per_px": _number(float(about.mm_per_px)),
     }
     body = "".join(f"    .{key} = {value},\n" for key, value in fields.items())
     return f"const tt_net {name}_net = {{\n{body}}};\n"

@@ -115,4 +115,6 @@ def about(bundle: Bundle) -> About:
         labels=labels,
         average_s=spec.smoothing.average_s,
         dwell_s=spec.smoothing.dwell_s,
+        min_area=spec.task.get("min_area") or 0,
+        mm_per_px=spec.task.get("mm_per_px") or 0.0,
     )
