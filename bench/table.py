@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from bench import table_masks
 from bench.machine import RESULTS
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "numbers.md"
@@ -61,6 +62,7 @@ def asked() -> list[str]:
     if flood := load("serve_load"):
         flooded = flood.get("flood", flood)
         rows.append(f"| 8 clients at full speed: connections lost | 0 | {flooded.get('lost', '?')} |")
+    rows += table_masks.rows(load)
     if stream := load("stream_loop"):
         rows += [_stream(run) for run in stream["runs"]]
     if viewers := load("stream_viewers"):
@@ -157,7 +159,9 @@ def machines() -> list[str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    PAGE.write_text(HEAD + "\n".join([*asked(), *heads(), *machines()]) + "\n", encoding="utf-8")
+    PAGE.write_text(
+        HEAD + "\n".join([*asked(), *heads(), *table_masks.section(load), *machines()]) + "\n", encoding="utf-8"
+    )
     print(f"wrote {PAGE}")
 
 

@@ -77,6 +77,9 @@ class Augment(Section):
     saturation: float = Field(0.25, ge=0, lt=1)
     hue: float = Field(10.0, ge=0, le=180)
     erase: float = Field(0.0, ge=0, le=1, description="chance of a blanked rectangle")
+    paste: float = Field(
+        0.0, ge=0, le=1, description="for masks: chance that a good crop gets what is marked in another"
+    )
 
 
 class Hint(Section):
@@ -111,6 +114,7 @@ class Train(Section):
     epochs: int | None = Field(None, ge=1)
     minutes: float | None = Field(None, gt=0)
     batch: int = Field(32, ge=1)
+    optimizer: Literal["adamw", "muon"] = Field("adamw", description="muon learns masks in half the steps")
     learning_rate: float = Field(4e-3, gt=0)
     weight_decay: float = Field(0.02, ge=0)
     warmup: float = Field(0.05, ge=0, lt=1, description="share of the steps")

@@ -15,6 +15,7 @@ import pytest
 
 from telltale.cli import main
 from telltale.dataset.catalogue import Catalogue
+from telltale.dataset.masks import with_pixels
 from telltale.project import Project
 
 
@@ -87,6 +88,29 @@ def test_a_label_is_set_shown_and_taken_back(telltale: Telltale, tmp_path: Path)
     assert "hood=True" in telltale("label", "list", "--pictures", "-p", tmp_path).stdout
     assert telltale("label", "undo", "1", "hood", "-p", tmp_path).stdout == "1 hood = unknown\n"
     assert "taken back" in telltale("label", "history", "1", "-p", tmp_path).stdout
+
+
+def test_a_mask_is_set_from_its_file_and_taken_back(telltale: Telltale, tmp_path: Path) -> None:
+    telltale("init", tmp_path / "p", "--kind", "mask", "-n", "scratch")
+    project = Project.open(tmp_path / "p")
+    with Catalogue.open(project.catalogue_path, project.images) as catalogue:
+        picture = cv2.imencode(".png", np.zeros((8, 12, 3), np.uint8))[1].tobytes()
+        catalogue.add(picture, suffix=".png", group="g", source="test")
+    mask = np.zeros((8, 12), np.uint8)
+    mask[2:4, 5:9] = 255
+    cv2.imwrite(str(tmp_path / "mask.png"), mask)
+    cv2.imwrite(str(tmp_path / "small.png"), mask[:4])
+    said = telltale("label", "set", "1", f"scratch={tmp_path / 'mask.png'}", "-p", project.root)
+    assert said.stdout.startswith("1 scratch = mask:"), said.stderr
+    with Catalogue.open(project.catalogue_path, project.images, readonly=True) as catalogue:
+        kept = with_pixels(catalogue.examples()[0], ["scratch"])["scratch"].value
+    np.testing.assert_array_equal(kept, mask)
+    refused = telltale("label", "set", "1", f"scratch={tmp_path / 'small.png'}", "-p", project.root)
+    assert "expected the size of its picture, 12 x 8, got 12 x 4" in refused.stderr
+    assert "no file" in telltale("label", "set", "1", "scratch=nothing.png", "-p", project.root).stderr
+    assert telltale("label", "set", "1", "scratch=none", "-p", project.root).stdout == "1 scratch = false\n"
+    assert telltale("label", "set", "1", "scratch=unknown", "-p", project.root).stdout == "1 scratch = unknown\n"
+    assert telltale("label", "undo", "1", "scratch", "-p", project.root).stdout == "1 scratch = false\n"
 
 
 def test_a_label_that_does_not_fit_is_refused(telltale: Telltale, tmp_path: Path) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections import Counter
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from small_pictures import fill
+from small_pictures import fill, png
 from telltale.dataset import Catalogue
+from telltale.dataset.catalogue import NewImage, Said
 from telltale.dataset.split import apply_split, plan_split, shown
 from telltale.errors import CatalogueError
 from telltale.project import Split
@@ -122,3 +124,34 @@ def test_apply_split_writes_the_plan(catalogue: Catalogue) -> None:
     plan = apply_split(catalogue, Split())
     assert catalogue.splits() == plan
     assert shown(catalogue.examples("test")).keys() == {g for g, split in plan.items() if split == "test"}
+
+
+def test_each_class_of_defect_comes_into_every_split_and_is_shared_evenly() -> None:
+    """Six kinds, each in eight tiles of five pictures, and forty good tiles."""
+    groups = {f"{kind}-{tile}": 5 for kind in "abcdef" for tile in range(8)} | {f"good-{tile}": 5 for tile in range(40)}
+    rare = {group: {group[0]: 5} for group in groups if not group.startswith("good")}
+    shows = {group: {("d", "true" if group in rare else "false")} for group in groups}
+    shows = {group: pairs | {("meta.class", group[0])} if group in rare else pairs for group, pairs in shows.items()}
+    plan = plan_split(groups, Split(train=0.6, calibration=0.2, test=0.2), shows, rare)
+    for kind in "abcdef":
+        count = Counter(split for group, split in plan.items() if group.startswith(f"{kind}-"))
+        assert set(count) == {"train", "calibration", "test"}, kind
+    defects = Counter(plan[group] for group in rare)
+    assert 0.5 < defects["train"] / len(rare) < 0.7
+
+
+def test_masks_are_split_by_the_class_they_came_under(catalogue: Catalogue) -> None:
+    """Two classes of one name, each in five groups: both are in every split, whatever the groups are called."""
+    kinds = {}
+    for n in range(30):
+        mask = np.zeros((8, 8), np.uint8)
+        mask[n % 8, n // 8] = 255
+        kind = ("good", "pit", "scratch")[n % 3]
+        label = Said(False if kind == "good" else catalogue.keep_mask(mask))
+        kinds[f"g{n // 6}{kind}"] = kind
+        new = NewImage(png(n), ".png", f"g{n // 6}{kind}", "x", meta={"class": kind}, labels={"defect": label}, who="a")
+        catalogue.add_many([new])
+    plan = apply_split(catalogue, Split(train=0.6, calibration=0.2, test=0.2))
+    assert {(kinds[group], split) for group, split in plan.items()} >= {
+        (kind, split) for kind in ("pit", "scratch") for split in ("train", "calibration", "test")
+    }

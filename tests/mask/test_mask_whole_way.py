@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,17 @@ from telltale.bundle.bundle import Bundle
 from telltale.bundle.predictor import Predictor
 from telltale.bundle.tiling import look, plan_windows, run_windows
 from telltale.bundle.verify import verify_bundle
+from telltale.cli import main
 from telltale.dataset import Catalogue, Example
-from telltale.errors import ConfigError, Interrupted, TrainError
-from telltale.evaluate import keep_judged, measure_bundle, tune_bundle, write_judged
+from telltale.errors import BundleError, ConfigError, Interrupted, TrainError
+from telltale.evaluate import (
+    keep_judged,
+    measure_bundle,
+    retune_bundle,
+    tune_bundle,
+    tune_for_target,
+    write_judged,
+)
 from telltale.model import build, find_reach, stride_of
 from telltale.preprocess import Preprocess
 from telltale.project import Project, Unsure
@@ -110,6 +119,25 @@ def test_the_unet_reaches_as_far_as_its_pooling_does() -> None:
         one, two = network(picture)["logits"], network(other)["logits"]
     assert torch.allclose(one[..., 128:], two[..., 128:], atol=1e-6)
     assert not torch.allclose(one, two, atol=1e-3)
+
+
+def test_cuts_are_chosen_anew_without_the_pictures(plates: Project, bundle: Bundle, tmp_path: Path) -> None:
+    path = shutil.copytree(bundle.path, tmp_path / "copy.telltale")
+    calibration = pictures(plates, "calibration")
+    chosen = {}
+    for error in (0.4, 0.3):
+        chosen[error] = tune_bundle(Bundle.open(path), calibration, Unsure(error=error), variant="float").spec
+    for error in (0.4, 0.3):
+        again = retune_bundle(Bundle.open(path), Unsure(error=error)).spec
+        assert again.thresholds == chosen[error].thresholds
+        assert again.unsure.notes == chosen[error].unsure.notes
+    with pytest.raises(SystemExit, match="0"):
+        main(["thresholds", str(path), "--error", "0.4"])
+    assert Bundle.open(path).spec.thresholds == chosen[0.4].thresholds
+    with pytest.raises(BundleError, match="expected a bundle of states, got one of kind mask"):
+        tune_for_target(Bundle.open(path), recall=0.9)
+    with pytest.raises(BundleError, match="export again"):
+        retune_bundle(Bundle(path, chosen[0.3].model_copy(update={"files": {}})), Unsure(error=0.1))
 
 
 def test_the_report_has_measures_with_intervals_and_pictures(plates: Project, bundle: Bundle, tmp_path: Path) -> None:

@@ -25,7 +25,8 @@ from telltale.tasks import Task, from_spec
 from telltale.train.arrays import Arrays
 from telltale.train.augment import to_float
 from telltale.train.loop import Loop
-from telltale.train.schedule import Schedule, average, parameter_groups
+from telltale.train.optimizers import parameter_groups
+from telltale.train.schedule import Schedule, average
 from toy_lamps import STILL, full, toy, toy_arrays, toy_loop, toy_settings
 
 

@@ -10,8 +10,8 @@ from telltale.project import FILE, Config, Project, validate
 STARTS: dict[str, dict[str, object]] = {"mask": {"width": 256, "height": 256, "fit": "tile"}}
 """Kind of task to the [input] it starts with, where that is not the usual one."""
 
-RATES: dict[str, dict[str, object]] = {"mask": {"learning_rate": 0.01}}
-"""Kind of task to the [train] it starts with: every pixel teaches, so masks bear a higher rate."""
+RATES: dict[str, dict[str, object]] = {"mask": {"optimizer": "muon", "learning_rate": 0.005}}
+"""Kind of task to the [train] it starts with."""
 
 EXPLAINED = {
     "states": "mirror = [{pairs}]  # names that swap when a picture is flipped left to right\n",
@@ -78,6 +78,7 @@ seed = {config.split.seed}
 backbone = {_quote(config.train.backbone)}  # pico, nano, tiny or small
 # epochs = {config.train.rounds}                  # how often to see every picture; the schedule fits
 # minutes = 5                   # or stop after this long
+optimizer = {_quote(config.train.optimizer)}
 learning_rate = {config.train.learning_rate:g}
 
 [train.augment]

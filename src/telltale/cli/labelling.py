@@ -11,10 +11,14 @@ from rich.table import Table
 
 from telltale.cli.options import ProjectOption, name_value, one_of, out
 from telltale.dataset.catalogue import Catalogue, Example
+from telltale.dataset.masks import FileMask
 from telltale.errors import CatalogueError
+from telltale.preprocess import MASK_UNKNOWN
 from telltale.progress import progress
 from telltale.project import Project
 from telltale.tasks import Label, Task, stack_targets
+from telltale.tasks.states import OFF_WORDS
+from telltale.tasks.task import Json
 
 app = typer.Typer(no_args_is_help=True, help="See, set and take back labels.")
 
@@ -58,7 +62,10 @@ def _count_table(task: Task, examples: list[Example]) -> Table:
 @app.command("set")
 def set_labels(
     image: ImageArgument,
-    values: Annotated[list[str], typer.Argument(help="NAME=VALUE, e.g. hood=open; =unknown forgets.")],
+    values: Annotated[
+        list[str],
+        typer.Argument(help="NAME=VALUE, e.g. hood=open; a mask: scratch=FILE, or =none; =unknown forgets."),
+    ],
     project: ProjectOption = Path("."),
 ) -> None:
     """Say what a picture shows; the newest word wins, the older ones are kept."""
@@ -70,10 +77,30 @@ def set_labels(
             name, value = name_value(text, "label")
             if name not in task.names:
                 raise CatalogueError("label", expected=" or ".join(task.names), got=repr(name))
-            known = value.lower() not in ("unknown", "none", "null")
-            said = bool(task.encode({name: Label(value)}).values[task.names.index(name)]) if known else None
+            said = _read_value(task, name, value, catalogue, example)
             catalogue.label(example.image_id, name, said, who=getpass.getuser())
-            out.print(f"{example.image_id} {name} = {'unknown' if said is None else str(said).lower()}")
+            out.print(f"{example.image_id} {name} = {_shown(said)}", markup=False)
+
+
+def _read_value(task: Task, name: str, text: str, catalogue: Catalogue, example: Example) -> Json:
+    """What was typed, as the catalogue keeps it; a mask's file is read and kept. Raises CatalogueError."""
+    if text.lower() in ("unknown", "null") or (text.lower() == "none" and task.kind != "mask"):
+        return None
+    if task.kind == "mask":
+        if text.lower() == "none" or text.lower() in OFF_WORDS:
+            return False
+        path = Path(text).expanduser()
+        if not path.is_file():
+            raise CatalogueError(
+                f"mask {name!r}", expected="a mask's file, none, or unknown", got=f"{text!r}, which is no file"
+            )
+        mask = FileMask(path).read(example.width, example.height)
+        return catalogue.keep_mask(mask) if (mask > MASK_UNKNOWN).any() else False
+    return bool(task.encode({name: Label(text)}).values[task.names.index(name)])
+
+
+def _shown(value: Json) -> str:
+    return "unknown" if value is None else str(value).lower()
 
 
 @app.command("undo")
@@ -84,7 +111,7 @@ def undo_label(image: ImageArgument, name: str, project: ProjectOption = Path(".
         example = _find(catalogue, image)
         catalogue.undo(example.image_id, name, who=getpass.getuser())
         label = _find(catalogue, str(example.image_id)).labels.get(name)
-        out.print(f"{example.image_id} {name} = {'unknown' if label is None else str(label.value).lower()}")
+        out.print(f"{example.image_id} {name} = {_shown(label.value if label else None)}")
 
 
 @app.command("history")
@@ -94,8 +121,8 @@ def show_history(image: ImageArgument, project: ProjectOption = Path(".")) -> No
     with Catalogue.open(opened.catalogue_path, opened.images) as catalogue:
         table = Table("when", "who", "name", "value", "", box=None, header_style="dim")
         for entry in catalogue.history(_find(catalogue, image).image_id):
-            value = "unknown" if entry.value is None else str(entry.value).lower()
-            table.add_row(entry.said_at, entry.who, entry.name, value, "taken back" if entry.undone else "")
+            back = "taken back" if entry.undone else ""
+            table.add_row(entry.said_at, entry.who, entry.name, _shown(entry.value), back)
     out.print(table)
 
 

@@ -193,7 +193,9 @@ def _print_evaluation(evaluation: Judged) -> None:
 def thresholds(
     bundle: BundleArgument,
     settings: Annotated[list[str] | None, typer.Option("--set", help="NAME=LOW:HIGH; repeat it.")] = None,
-    error: Annotated[float | None, typer.Option(help="Choose anew: told answers wrong at most this often.")] = None,
+    error: Annotated[
+        float | None, typer.Option(help="Choose anew: told answers wrong, or regions missed, at most this often.")
+    ] = None,
     confidence: Annotated[float | None, typer.Option(help="With --error: how sure that must be.")] = None,
     by_group: Annotated[bool, typer.Option("--by-group", help="With --error: vouch for new groups.")] = False,
     cost: Annotated[
@@ -204,7 +206,7 @@ def thresholds(
 ) -> None:
     """Show a bundle's thresholds, set them by hand, or choose them anew; what was evaluated is scored again."""
     from telltale.bundle.bundle import Bundle
-    from telltale.evaluate import parse_setting, set_thresholds, tune_for_cost, tune_for_target, tune_on
+    from telltale.evaluate import parse_setting, retune_bundle, set_thresholds, tune_for_cost, tune_for_target
 
     opened = Bundle.open(bundle)
     ways = [settings, error, cost, precision if precision is not None else recall]
@@ -216,7 +218,7 @@ def thresholds(
     elif error is not None:
         given = {"error": error, "confidence": confidence or opened.spec.unsure.confidence}
         unsure = validate(given, Unsure, "options")
-        changed = tune_on(opened, None, unsure, unit="group" if by_group else "frame")
+        changed = retune_bundle(opened, unsure, unit="group" if by_group else "frame")
     elif cost is not None:
         fp, fn, none = _costs(cost)
         changed = tune_for_cost(opened, cost_fp=fp, cost_fn=fn, cost_unsure=none)
@@ -242,7 +244,7 @@ def _score_again(bundle: Bundle) -> None:
     from telltale.evaluate.run import TABLE
 
     if TABLE not in bundle.spec.files:
-        out.print("not evaluated yet: run `telltale evaluate`")
+        out.print("not measured with these yet: run `telltale evaluate`")
         return
     evaluation = rescore(bundle)
     keep(bundle, evaluation)

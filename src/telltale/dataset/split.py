@@ -14,27 +14,35 @@ from telltale.project import Split
 from telltale.tasks.task import Json
 
 DRAWS = 64
-"""So many orders are tried to get every value of every label into every split."""
+"""At least so many orders are tried to get every value of every label into every split."""
+MOST_DRAWS = 1024
+"""At most, where groups are so few that trying costs nothing."""
+TRIED = 200_000
+"""Groups times orders, between the two."""
 
 Shows = Mapping[str, AbstractSet[tuple[str, str]]]
 """Group to the (name, value as JSON) pairs that its pictures show."""
+
+Rare = Mapping[str, Mapping[str, int]]
+"""Group to how many of its pictures have a mask, by the class they came under ("" where none was given)."""
 
 
 def plan_split(
     groups: Mapping[str, int],
     shares: Split,
     shows: Shows | None = None,
-    rare: Mapping[str, int] | None = None,
+    rare: Rare | None = None,
 ) -> dict[str, str]:
     """Group to "train", "calibration" or "test". Pure; the same for the same groups, whatever their order.
 
     groups: group to number of pictures. shares: by pictures; only their proportion counts. Groups are laid out in the
     order of a hash of seed and name and cut at the shares, so groups added later move only those at the cuts. Every
     share above zero gets at least one group.
-    shows: what the pictures of a group show; then, of the first DRAWS orders, the first that leaves the fewest values
-    out of a split is taken, for a split in which nothing is ever on can neither calibrate nor test it.
-    rare: how many pictures of a group have a mask; then, of the orders as good, the one that shares these out most
-    evenly, for defects are few and a test on a handful says little.
+    shows: what the pictures of a group show; then, of the first orders (DRAWS or more), the first that leaves the
+    fewest values out of a split is taken, for a split in which nothing is ever on can neither calibrate nor test it.
+    rare: the pictures of a group that have a mask; then, of the orders as good, the one that shares these out most
+    evenly, class by class, for defects are few, kinds of defect differ in size by a hundred times, and a test on a
+    handful of one kind says little of the others.
     Raises CatalogueError when there are fewer groups than shares above zero.
     """
     wanted = [(name, share) for name, share in _shares(shares) if share > 0]
@@ -50,7 +58,7 @@ def plan_split(
     everything = {pair for group in groups for pair in shows.get(group, ())}
     best: dict[str, str] = {}
     fewest: tuple[int, float] | None = None
-    for draw in range(DRAWS):
+    for draw in range(max(DRAWS, min(MOST_DRAWS, TRIED // max(1, len(groups))))):
         plan = _draw(groups, wanted, f"{shares.seed}" if draw == 0 else f"{shares.seed}/{draw}")
         missing = (_missing(plan, shows, everything), _uneven(plan, wanted, rare) if rare else 0.0)
         if fewest is None or missing < fewest:
@@ -66,11 +74,15 @@ def apply_split(catalogue: Catalogue, shares: Split) -> dict[str, str]:
     Raises CatalogueError when there are too few groups.
     """
     examples = catalogue.examples()
-    masked: dict[str, int] = {}
+    shows = shown(examples)
+    masked: dict[str, dict[str, int]] = {}
     for example in examples:
         if any(is_reference(label.value) for label in example.labels.values()):
-            masked[example.group] = masked.get(example.group, 0) + 1
-    plan = plan_split(catalogue.groups(), shares, shown(examples), masked)
+            kind = str(example.meta.get("class", ""))
+            here = masked.setdefault(example.group, {})
+            here[kind] = here.get(kind, 0) + 1
+            shows[example.group].add(("meta.class", kind))
+    plan = plan_split(catalogue.groups(), shares, shows, masked)
     catalogue.set_splits(plan)
     return plan
 
@@ -124,14 +136,16 @@ def _fill(plan: dict[str, str], order: Sequence[str], weight: Mapping[str, int],
         plan[smallest] = name
 
 
-def _uneven(plan: Mapping[str, str], wanted: list[tuple[str, float]], rare: Mapping[str, int]) -> float:
-    """How far the splits' shares of the rare pictures, and of their groups, are from what was wanted."""
+def _uneven(plan: Mapping[str, str], wanted: list[tuple[str, float]], rare: Rare) -> float:
+    """How far the splits' shares of the rare pictures, and of their groups, are from what was wanted, over classes."""
     whole = sum(share for _, share in wanted)
-    pictures, groups = sum(rare.values()), len(rare)
     out = 0.0
-    for name, share in wanted:
-        here = [count for group, count in rare.items() if plan[group] == name]
-        out += abs(sum(here) / pictures - share / whole) + abs(len(here) / groups - share / whole)
+    for kind in sorted({kind for counts in rare.values() for kind in counts}):  # sums of floats know an order
+        counts = {group: each[kind] for group, each in rare.items() if kind in each}
+        pictures = sum(counts.values())
+        for name, share in wanted:
+            here = [count for group, count in counts.items() if plan[group] == name]
+            out += abs(sum(here) / pictures - share / whole) + abs(len(here) / len(counts) - share / whole)
     return out
 
 

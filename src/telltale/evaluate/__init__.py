@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from telltale.evaluate.evaluation import Evaluation
 from telltale.evaluate.judged import Judged
-from telltale.evaluate.kinds import StatesJudged, keep_judged, measure_bundle, tune_bundle, write_judged
+from telltale.evaluate.kinds import StatesJudged, keep_judged, measure_bundle, retune_bundle, tune_bundle, write_judged
 from telltale.evaluate.run import evaluate, keep, rescore, write_report
 from telltale.evaluate.table import Table, read_table
 from telltale.evaluate.thresholds import (
@@ -28,6 +28,7 @@ __all__ = [
     "parse_setting",
     "read_table",
     "rescore",
+    "retune_bundle",
     "set_thresholds",
     "tune",
     "tune_bundle",

@@ -13,12 +13,13 @@ from telltale.dataset import Example
 from telltale.errors import BundleError
 from telltale.evaluate.evaluation import Evaluation
 from telltale.evaluate.judged import Judged
-from telltale.evaluate.mask_thresholds import tune_masks
+from telltale.evaluate.mask_thresholds import retune_masks, tune_masks
 from telltale.evaluate.masks import evaluate_masks
 from telltale.evaluate.run import evaluate, files_of
-from telltale.evaluate.thresholds import tune
+from telltale.evaluate.thresholds import tune, tune_on
 from telltale.progress import Progress
 from telltale.project import Unsure
+from telltale.tasks.calibrate import Unit
 from telltale.tasks.task import Json
 
 
@@ -52,16 +53,19 @@ class StatesJudged:
 
 Measure = Callable[[Bundle, Sequence[Example], Sequence[Example], VariantName, Progress | None], Judged]
 Tune = Callable[[Bundle, Sequence[Example], Unsure, VariantName, Progress | None], Bundle]
+Retune = Callable[[Bundle, Unsure, Unit], Bundle]
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluator:
     """measure: (bundle, test pictures, pictures trained on, variant, progress); progress advances once a test picture.
     tune: (bundle, calibration pictures, what to promise, variant, progress) -> the bundle with thresholds.
+    retune: (bundle, what to promise, what to promise it for) -> the same from what the bundle carries.
     """
 
     measure: Measure
     tune: Tune
+    retune: Retune
 
 
 def _measure_states(
@@ -80,9 +84,17 @@ def _tune_states(
     return tune(bundle, examples, unsure, variant=variant, progress=progress)
 
 
+def _retune_states(bundle: Bundle, unsure: Unsure, unit: Unit) -> Bundle:
+    return tune_on(bundle, None, unsure, unit=unit)
+
+
+def _retune_masks(bundle: Bundle, unsure: Unsure, unit: Unit) -> Bundle:
+    return retune_masks(bundle, unsure)  # always by group: exposures of one tile are missed together
+
+
 EVALUATORS: dict[str, Evaluator] = {
-    "states": Evaluator(_measure_states, _tune_states),
-    "mask": Evaluator(evaluate_masks, tune_masks),
+    "states": Evaluator(_measure_states, _tune_states, _retune_states),
+    "mask": Evaluator(evaluate_masks, tune_masks, _retune_masks),
 }
 """Kind of task to how it is judged."""
 
@@ -109,6 +121,11 @@ def tune_bundle(
 ) -> Bundle:
     """Choose thresholds on the calibration split and write them. Raises BundleError, ConfigError, Interrupted."""
     return _evaluator(bundle).tune(bundle, examples, unsure, variant, progress)
+
+
+def retune_bundle(bundle: Bundle, unsure: Unsure, *, unit: Unit = "frame") -> Bundle:
+    """Choose thresholds anew from what the bundle carries of its calibration, and write them. Raises BundleError."""
+    return _evaluator(bundle).retune(bundle, unsure, unit)
 
 
 def keep_judged(bundle: Bundle, judged: Judged) -> Bundle:

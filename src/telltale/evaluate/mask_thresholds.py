@@ -12,6 +12,8 @@ reaches only `low` is unsure.
 
 from __future__ import annotations
 
+import io
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -36,6 +38,12 @@ from telltale.tasks.regions import label_regions
 from telltale.tasks.task import Bools, Floats
 
 STEPS = 12
+
+COUNTS = "evaluation/calibration.npz"
+"""What the cuts were chosen from, so that they can be chosen anew without the pictures."""
+
+Reached = dict[str, list[float]]
+"""Group to the highest cuts that still touch each of its regions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +73,7 @@ def tune_masks(
     task = bundle.task
     assert isinstance(task, Masks)
     pixels = np.zeros((len(task.names), 2, BINS), np.int64)
-    reached: list[dict[str, list[float]]] = [{} for _ in task.names]
+    reached: list[Reached] = [{} for _ in task.names]
     skipped: list[Skipped] = []
     try:
         predictor = Predictor.open(bundle.path, variant=variant)
@@ -88,8 +96,27 @@ def tune_masks(
         raise BundleError(
             f"{bundle.path.name}: calibration", expected="pictures that can be read", got=f"none: {skipped[0].why}"
         )
+    return _write(bundle, task, pixels, reached, unsure)
+
+
+def retune_masks(bundle: Bundle, unsure: Unsure) -> Bundle:
+    """Choose the thresholds anew from what was counted at the export. Raises BundleError where nothing was."""
+    task = bundle.task
+    assert isinstance(task, Masks)
+    if COUNTS not in bundle.spec.files:
+        raise BundleError(
+            f"{bundle.path.name}: {COUNTS}", expected="what its cuts were chosen from", got="none", next="export again"
+        )
+    pixels, reached = _unpack(bundle.read(COUNTS), len(task.names), bundle.path.name)
+    return _write(bundle, task, pixels, reached, unsure)
+
+
+def _write(
+    bundle: Bundle, task: Masks, pixels: NDArray[np.int64], reached: Sequence[Reached], unsure: Unsure
+) -> Bundle:
     cuts_of = {name: choose_cut(pixels[k], reached[k], unsure.error) for k, name in enumerate(task.names)}
     return bundle.update(
+        files={COUNTS: _pack(pixels, reached)},
         thresholds={name: cut.threshold for name, cut in cuts_of.items()},
         unsure=Guarantee(
             error=unsure.error,
@@ -98,6 +125,33 @@ def tune_masks(
         ),
         metrics={**bundle.spec.metrics, "calibration": {name: _to_json(cut) for name, cut in cuts_of.items()}},
     )
+
+
+def _pack(pixels: NDArray[np.int64], reached: Sequence[Reached]) -> bytes:
+    """pixels (K, 2, BINS); of each region its name's number, its group's number and its cut. Groups go unnamed."""
+    rows = [
+        (k, g, cut)
+        for k, groups in enumerate(reached)
+        for g, cuts in enumerate(groups[group] for group in sorted(groups))
+        for cut in cuts
+    ]
+    out = io.BytesIO()
+    np.savez_compressed(out, pixels=pixels, regions=np.array(rows, np.float64).reshape(-1, 3))
+    return out.getvalue()
+
+
+def _unpack(data: bytes, names: int, title: str) -> tuple[NDArray[np.int64], list[Reached]]:
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as found:
+            pixels, regions = found["pixels"], found["regions"]
+    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise BundleError(f"{title}/{COUNTS}", expected="counts", got=str(error)[:80], next="export again") from error
+    if pixels.shape != (names, 2, BINS):
+        raise BundleError(f"{title}/{COUNTS}", expected=f"{names} x 2 x {BINS} pixels", got=f"{pixels.shape}")
+    reached: list[Reached] = [{} for _ in range(names)]
+    for k, group, cut in regions:
+        reached[int(k)].setdefault(f"{int(group):06}", []).append(float(cut))
+    return pixels.astype(np.int64), reached
 
 
 def reaching(p: Floats, truth: Bools, min_area: int) -> list[float]:

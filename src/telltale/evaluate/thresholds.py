@@ -137,6 +137,13 @@ def parse_setting(text: str) -> tuple[str, tuple[float, float]]:
 
 def calibration_table(bundle: Bundle) -> Table:
     """The table thresholds were last chosen on. Raises BundleError when there is none."""
+    if bundle.task.kind != "states":
+        raise BundleError(
+            f"{bundle.path.name}: thresholds by cost, precision or recall",
+            expected="a bundle of states",
+            got=f"one of kind {bundle.task.kind}",
+            next="`telltale thresholds --error`, or --set",
+        )
     if CALIBRATION not in bundle.spec.files:
         raise BundleError(
             f"{bundle.path.name}: {CALIBRATION}",

@@ -1,13 +1,14 @@
 """What a net for masks sees: crops around what is marked, and of good areas. Knows nothing of networks.
 
 Half of the crops are drawn around a marked pixel, for what is to be found covers little of most pictures, and nothing
-of many; the others lie anywhere. Pictures of the input's size are taken whole. Each crop is cut, moved and turned in
-one resample of the picture and its masks.
+of many; the others lie anywhere, or around good places that the net took for something (hard examples, Sung and Poggio
+1998). Pictures of the input's size are taken whole. Each crop is cut, moved and turned in one resample of the picture
+and its masks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -22,11 +23,19 @@ from telltale.project import Augment
 from telltale.tasks import Target, Task
 from telltale.train.arrays import pick_side
 from telltale.train.augment import Moves, draw_moves, share_out
-from telltale.train.feed import Batch, BatchTarget, MakeBatch, Watched
+from telltale.train.feed import Batch, BatchTarget, MakeBatch, Points, Watched
+from telltale.train.paste import paste
 from telltale.train.store import Store
 
 MARKED = 0.5
 """The share of crops drawn around something marked."""
+
+HARD = 0.5
+"""Of the other crops, the share around hard good places, once the net has shown where they are."""
+HARD_FROM = 0.1
+"""A good place is hard where the net gives it this probability or more."""
+SEARCHED = 1024
+"""Tiles of good pictures looked at for hard places at most, evenly spread over all."""
 
 POINTS = 512
 """Marked pixels of each picture that crops are drawn around: evenly spread over all of them."""
@@ -61,6 +70,7 @@ class Crops:
         self.labels = pick_side(data.labels, data.train)
         self.points = {int(row): _marked(data.store.masks(int(row))) for row in data.train}
         self.marked = np.array([row for row in data.train if len(self.points[int(row)])], np.int64)
+        self.hard = np.empty(0, np.int64)
         self._tiles = [t for row in data.watch for t in _tiles(int(row), data.store.sizes[row], width, height)]
 
     def __len__(self) -> int:
@@ -78,13 +88,43 @@ class Crops:
         rows = torch.cat(parts)
         if len(self.marked):
             often = torch.from_numpy(self.marked)[torch.randint(len(self.marked), (count,), generator=generator)]
-            rows = torch.where(torch.rand(count, generator=generator) < MARKED, often, rows)
+            chosen = torch.rand(count, generator=generator)
+            if len(self.hard):
+                hard = torch.from_numpy(self.hard)[torch.randint(len(self.hard), (count,), generator=generator)]
+                rows = torch.where(chosen > 1 - (1 - MARKED) * HARD, hard, rows)
+            rows = torch.where(chosen < MARKED, often, rows)
         return rows
+
+    def find_hard(self, answer: Callable[[Tensor], Tensor], device: torch.device) -> Points:
+        """The place of the highest probability in each tile of the pictures without anything, where it is hard."""
+        good = [int(row) for row in self.data.train if row not in set(self.marked.tolist())]
+        tiles = [t for row in good for t in _tiles(row, self.data.store.sizes[row], self.width, self.height)]
+        if len(tiles) > SEARCHED:
+            tiles = [tiles[i] for i in np.linspace(0, len(tiles) - 1, SEARCHED).astype(np.int64)]
+        found: Points = []
+        for start in range(0, len(tiles), WATCH_BATCH):
+            part = tiles[start : start + WATCH_BATCH]
+            pixels, masks = self._read(part)
+            p = answer(to_planes(pixels, device)).float().cpu().numpy()
+            p = np.where(masks == 0, p, 0).max(axis=1)  # (N, H, W), only where it is known that there is nothing
+            for (row, x, y), each in zip(part, p, strict=True):
+                at_y, at_x = np.unravel_index(int(each.argmax()), each.shape)
+                if each[at_y, at_x] >= HARD_FROM:
+                    found.append((row, x + float(at_x) + 0.5, y + float(at_y) + 0.5))
+        return found
+
+    def dwell_on(self, points: Points) -> None:
+        """See `Dwells`."""
+        for row in self.hard:
+            self.points[int(row)] = np.empty((0, 2))
+        self.hard = np.array(sorted({row for row, _, _ in points}), np.int64)
+        for row in self.hard:
+            self.points[int(row)] = np.array([(x, y) for other, x, y in points if other == row], np.float64)
 
     def draw(self, rows: Tensor, generator: torch.Generator, device: torch.device) -> MakeBatch:
         """Crops of these rows."""
         moves = draw_moves(len(rows), self.height, self.width, self.augment, generator)
-        draws = torch.rand(len(rows), 6, generator=generator).numpy()
+        draws = torch.rand(len(rows), 10, generator=generator).numpy()
         return lambda share: self._make(rows[share], moves.part(share), draws[share], device)
 
     def _make(self, rows: Tensor, moves: Moves, draws: NDArray[np.float32], device: torch.device) -> Batch:
@@ -95,12 +135,13 @@ class Crops:
 
         def fill(i: int) -> None:
             self._cut(int(rows[i]), moves, i, draws[i], pixels[i], masks[i])
+            if draws[i, 5] < self.augment.paste and len(self.marked) and not (masks[i] > MASK_UNKNOWN).any():
+                self._paste(moves, i, draws[i], pixels[i], masks[i])
             for k in range(len(masks[i])):
                 weights[i, k] = weigh(masks[i, k])
 
         share_out(fill, count)
-        planes = torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2)  # channels last in memory
-        return Batch(planes.float() / 255, to_target(masks, weights, device), None)
+        return Batch(to_planes(pixels, device), to_target(masks, weights, device), None)
 
     def _cut(
         self, row: int, moves: Moves, i: int, draw: NDArray[np.float32], pixels: Image, masks: NDArray[np.uint8]
@@ -121,6 +162,14 @@ class Crops:
                 mark, matrix, size, flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=MASK_UNKNOWN
             )
 
+    def _paste(self, moves: Moves, i: int, draw: NDArray[np.float32], pixels: Image, masks: NDArray[np.uint8]) -> None:
+        """Lay what is marked in another picture into a crop that has nothing marked."""
+        row = int(self.marked[int(draw[6] * len(self.marked))])
+        donor, marks = np.empty_like(pixels), np.empty_like(masks)
+        around = np.array([*draw[7:9], 0.0, draw[9], draw[4], 0.0], np.float32)  # surely around a marked pixel
+        self._cut(row, moves, i, around, donor, marks)
+        paste(pixels, masks, donor, marks)
+
     def _corner(self, row: int, draw: NDArray[np.float32]) -> NDArray[np.float64]:
         """x, y of the crop's upper left corner in the picture."""
         size = np.array(self.data.store.sizes[row], np.float64)
@@ -137,20 +186,23 @@ class Crops:
     def watched(self, device: torch.device) -> Iterator[Watched]:
         """The watched pictures as plain tiles."""
         for start in range(0, len(self._tiles), WATCH_BATCH):
-            part = self._tiles[start : start + WATCH_BATCH]
-            pixels = np.full((len(part), self.height, self.width, 3), PAD, np.uint8)
-            masks = np.full((len(part), len(self.task.names), self.height, self.width), MASK_UNKNOWN, np.uint8)
-            for i, (row, x, y) in enumerate(part):
-                picture = self.data.store.picture(row)[y : y + self.height, x : x + self.width]
-                height, width = picture.shape[:2]
-                pixels[i, :height, :width] = picture
-                masks[i, :, :height, :width] = self.data.store.masks(row)[:, y : y + height, x : x + width]
+            pixels, masks = self._read(self._tiles[start : start + WATCH_BATCH])
             target = to_target(masks, np.ones_like(masks), device)
             truth = Target(
                 (masks > MASK_UNKNOWN).astype(np.float32), masks != MASK_UNKNOWN, np.zeros(masks.shape, np.bool_)
             )
-            planes = torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2)
-            yield Watched(planes.float() / 255, target, truth)
+            yield Watched(to_planes(pixels, device), target, truth)
+
+    def _read(self, tiles: Sequence[tuple[int, int, int]]) -> tuple[Image, NDArray[np.uint8]]:
+        """(N, H, W, 3) and (N, K, H, W) of (row, x, y) tiles; what lies outside the picture is not known."""
+        pixels = np.full((len(tiles), self.height, self.width, 3), PAD, np.uint8)
+        masks = np.full((len(tiles), len(self.task.names), self.height, self.width), MASK_UNKNOWN, np.uint8)
+        for i, (row, x, y) in enumerate(tiles):
+            picture = self.data.store.picture(row)[y : y + self.height, x : x + self.width]
+            height, width = picture.shape[:2]
+            pixels[i, :height, :width] = picture
+            masks[i, :, :height, :width] = self.data.store.masks(row)[:, y : y + height, x : x + width]
+        return pixels, masks
 
     def pairs(self, seed: int, count: int) -> list[tuple[Image, Image]]:
         """Crops as the net sees them, and the same with the edges of what is marked."""
@@ -163,6 +215,11 @@ class Crops:
             edges, _ = cv2.findContours((masks.max(axis=0) > 0).astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
             cv2.drawContours(picture, edges, -1, (255, 213, 0), 1)
         return list(zip(plain, drawn, strict=True))
+
+
+def to_planes(pixels: Image, device: torch.device) -> Tensor:
+    """(N, H, W, 3) uint8 -> (N, 3, H, W) float32 in 0..1, channels last in memory."""
+    return torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2).float() / 255
 
 
 def to_target(masks: NDArray[np.uint8], weights: NDArray[np.uint8], device: torch.device) -> BatchTarget:

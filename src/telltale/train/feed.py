@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -82,4 +82,21 @@ class Feed(Protocol):
 
     def pairs(self, seed: int, count: int) -> list[tuple[Image, Image]]:
         """At most `count` pairs of pictures of one size that show people what the network sees."""
+        ...
+
+
+Points = list[tuple[int, float, float]]
+"""Row of the data, x and y in its picture: what a checkpoint keeps of where a network was wrong."""
+
+
+@runtime_checkable
+class Dwells(Protocol):
+    """A feed of places, which comes back to good ones that the network takes for something."""
+
+    def find_hard(self, answer: Callable[[Tensor], Tensor], device: torch.device) -> Points:
+        """Where it is most wrong; answer: pixels (N, 3, H, W) to probabilities (N, K, H, W)."""
+        ...
+
+    def dwell_on(self, points: Points) -> None:
+        """From the next epoch on, draw these more often; instead of those that were given before."""
         ...

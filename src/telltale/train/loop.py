@@ -30,11 +30,15 @@ from telltale.progress import Progress, Quiet
 from telltale.project import Train
 from telltale.tasks import Task
 from telltale.train.distil import blend
-from telltale.train.feed import Feed, MakeBatch
+from telltale.train.feed import Dwells, Feed, MakeBatch, Points
 from telltale.train.journal import Journal, Row
 from telltale.train.losses import Loss, hint_loss, make_loss
-from telltale.train.schedule import Schedule, average, parameter_groups
+from telltale.train.optimizers import make_optimizer
+from telltale.train.schedule import Schedule, average
 from telltale.train.shares import Shares, count_shares
+
+SEARCHES = (0.2, 0.4, 0.6, 0.8)
+"""Shares of a run after which hard places are looked for."""
 
 
 @dataclass
@@ -42,6 +46,7 @@ class Position:
     """Where a run stands. step counts from 0 over the whole run, batch within the epoch.
 
     loss_sum, loss_count: (K,) of the running epoch. best: the lowest watched loss so far; stale: epochs since.
+    searched: how often hard places were looked for; hard: those found last.
     """
 
     step: int = 0
@@ -53,6 +58,8 @@ class Position:
     stale: int = 0
     loss_sum: list[float] = field(default_factory=list)
     loss_count: list[float] = field(default_factory=list)
+    searched: int = 0
+    hard: Points = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +103,7 @@ class Loop:
         self.fabric, self.progress, self.how_to_go_on = fabric, progress, how_to_go_on
         self.network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.averaged = copy.deepcopy(self.network).to(fabric.device).eval()
-        optimizer = torch.optim.AdamW(
-            parameter_groups(self.network, settings.weight_decay), lr=settings.learning_rate, fused=True
-        )
+        optimizer = make_optimizer(self.network, settings)
         self.model, self.optimizer = fabric.setup(self.network, optimizer)
         self.loss: Loss = make_loss(task, feed.labels, settings)
         # In one process: as many pictures a step as asked; in many: each takes its share.
@@ -123,6 +128,8 @@ class Loop:
             self.position = Position(**checkpoint.position)
         except (ValueError, TypeError, KeyError) as error:
             raise TrainError(f"{path} does not fit this run", got=str(error), next="train under a new name") from error
+        if isinstance(self.feed, Dwells):
+            self.feed.dwell_on(self.position.hard)
         self.history = list(checkpoint.history)
         torch.set_rng_state(checkpoint.random)
 
@@ -262,6 +269,7 @@ class Loop:
             row = self.fabric.broadcast(row)
         self.history.append(row)
         at.epoch, at.batch, at.loss_sum, at.loss_count = at.epoch + 1, 0, [], []
+        self._search()
         # Without watched groups the newest is the best.
         loss = row.pop("watch/criterion", -at.epoch)
         better = loss < at.best
@@ -303,6 +311,26 @@ class Loop:
             row[f"{name}/watch_loss"] = float(nll[k] / counted[k].clamp(min=1))
             row |= {f"{name}/watch_{key}": head[key] for key in ("accuracy", "f1") if head[key] is not None}
         return row
+
+    @torch.no_grad()
+    def _search(self) -> None:
+        """Look for good places that the averaged weights take for something, at a few points of the run."""
+        at = self.position
+        due = sum(self._done() >= share for share in SEARCHES)
+        if self._agreed(due <= at.searched) or not isinstance(self.feed, Dwells):
+            return
+        at.searched = due
+        even = torch.ones(len(self.task.names), device=self.fabric.device)
+
+        def answer(pixels: Tensor) -> Tensor:
+            with self.fabric.autocast():
+                outputs = self.averaged(pixels)
+            return ANSWERS[self.task.kind]({name: v.float() for name, v in outputs.items()}, even)["probabilities"]
+
+        at.hard = self.feed.find_hard(answer, self.fabric.device)
+        if self.fabric.world_size > 1:
+            at.hard = self.fabric.broadcast(at.hard)
+        self.feed.dwell_on(at.hard)
 
     def _save(self, name: str) -> None:
         self._saved_s = time.monotonic()

@@ -1,4 +1,4 @@
-"""Learning rate, weight decay and averaging over a run. Knows nothing of pictures or files."""
+"""Learning rate and averaging over a run. Knows nothing of pictures or files."""
 
 from __future__ import annotations
 
@@ -39,14 +39,6 @@ class Schedule:
             # Never zero: the first step must move.
             return self.settings.learning_rate * max(done / warmup, 1e-3)
         return self.settings.learning_rate * 0.5 * (1 + math.cos(math.pi * (done - warmup) / (1 - warmup)))
-
-
-def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, object]]:
-    """Kernels decay; biases, scales and normalisations do not: pulling those to zero has no use."""
-    kernels = [p for p in network.parameters() if p.dim() > 1]
-    others = [p for p in network.parameters() if p.dim() <= 1]
-    groups: list[dict[str, object]] = [{"params": kernels, "weight_decay": weight_decay}]
-    return [*groups, {"params": others, "weight_decay": 0.0}]
 
 
 @torch.no_grad()
