@@ -45,6 +45,7 @@ TEACHER = "tiny"
 POINTS = 0.01
 """How far below `nano` the student may lie."""
 SAMPLES = 4000
+COMBINATIONS = 32
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class Tests:
 
     def right(self, probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
         """(N, K): 1 right, 0 wrong, NaN where the part cannot be seen."""
-        found = ((probabilities >= 0.5) == (self.target.values >= 0.5)).astype(np.float64)
+        found = np.asarray((probabilities >= 0.5) == (self.target.values >= 0.5), np.float64)
         found[~self.target.known | self.target.hidden] = np.nan
         return found
 
@@ -116,10 +117,19 @@ def by_bundle(project: Project, name: str, tests: Tests) -> NDArray[np.float32]:
     return np.concatenate(parts)
 
 
+def gather(folder: Path, views: int, seed: int) -> Project:
+    """Every combination of the car page, `views` of each; from the folder where they are there."""
+    if (folder / "catalogue.db").is_file():
+        project = Project.open(folder)
+        with Catalogue.open(project.catalogue_path, project.images, readonly=True) as catalogue:
+            if len(catalogue.examples()) >= views * COMBINATIONS:
+                return project
+    return collect(folder, views, seed, folder.name)
+
+
 def prepare(folder: Path, views: int, test_views: int) -> tuple[Project, Tests, list[Example]]:
     """What to train on, what to judge by, and the training pictures."""
-    project = collect(folder / "train", views, 0, "to train on")
-    other = collect(folder / "test", test_views, 1, "to test on")
+    project, other = gather(folder / "train", views, 0), gather(folder / "test", test_views, 1)
     held = set(split(project))
     with Catalogue.open(other.catalogue_path, other.images, readonly=True) as catalogue:
         examples = catalogue.examples()
@@ -185,7 +195,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     folder = given.folder or Path(tempfile.mkdtemp(prefix="telltale-smaller-car-"))
     project, tests, training = prepare(folder, given.views, given.test_views)
     train_all(project, given.minutes, given.fit_minutes)
-    searched = sorted(path.parent.name for path in project.runs.glob("fit-*/best.pt"))
+    searched = sorted(path.parent.name for path in project.runs.glob("fit-*/best.pt")) if given.fit_minutes else []
     rows = frontier(project, tests, ["nano", TEACHER, "student", *searched])
     draw(rows)
     whole = tests.right(by_bundle(project, "nano", tests))

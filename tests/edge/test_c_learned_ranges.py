@@ -24,9 +24,9 @@ from telltale.export.c.emit import About
 from telltale.export.c.generate import generate, noise
 from telltale.export.c.graph import Add, Conv, Dense
 from telltale.export.c.into_bundle import export_c
-from telltale.export.c.quantise import calibrate, with_ranges
 from telltale.export.c.quantise import quantise as quantise_c
 from telltale.export.c.read import read_onnx
+from telltale.export.c.scales import calibrate, with_ranges
 from telltale.export.c.simplify import simplify
 from telltale.export.deploy import Deployed, to_onnx
 from telltale.export.export import export_run

@@ -118,7 +118,7 @@ maps = st.integers(1, 9).flatmap(
 def test_any_small_map_is_told_as_python_tells_it(
     tool: Program, levels: list[list[int]], cuts: tuple[int, int], min_area: int
 ) -> None:
-    p = np.array(levels, np.float32) / 8
+    p = np.asarray(np.array(levels) / 8, np.float32)
     low, high = min(cuts) / 8, max(cuts) / 8
     compare(ask(tool, [(p, low, high, min_area)])[0], p, low, high, min_area)
 

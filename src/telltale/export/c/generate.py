@@ -21,8 +21,9 @@ from telltale.export.c.integer import IntegerNet
 from telltale.export.c.layers import Program, program_of
 from telltale.export.c.pattern import pattern
 from telltale.export.c.plan import Plan, plan_memory
-from telltale.export.c.quantise import calibrate, quantise, with_ranges
+from telltale.export.c.quantise import quantise
 from telltale.export.c.read import Pixels, read_onnx
+from telltale.export.c.scales import calibrate, with_ranges
 from telltale.export.c.simplify import simplify
 from telltale.export.c.toolchain import runtime_files
 from telltale.progress import Progress, Quiet

@@ -10,7 +10,8 @@ from telltale.export.c.graph import AveragePool, Conv, Dense, GlobalAverage, Gra
 from telltale.export.c.layers import program_of
 from telltale.export.c.of_network import graph_of
 from telltale.export.c.plan import plan_memory
-from telltale.export.c.quantise import Seen, quantise
+from telltale.export.c.quantise import quantise
+from telltale.export.c.scales import Seen
 from telltale.model.cost import Cost
 from telltale.model.network import Network
 
