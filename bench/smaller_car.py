@@ -9,6 +9,7 @@ student as int8 in C computes it (the integer reference), `nano` as its float bu
 from __future__ import annotations
 
 import argparse
+import json
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 
 from bench.accuracy import collect, split
-from bench.machine import keep
+from bench.machine import RESULTS, keep
 from telltale.bundle.predictor import Predictor
 from telltale.bundle.spec import MODEL
 from telltale.cli.shipping import export_and_tune
@@ -191,6 +192,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options.add_argument("--test-views", type=int, default=30)
     options.add_argument("--minutes", type=float, default=12.0)
     options.add_argument("--fit-minutes", type=float, default=9.0, help="0 for no search")
+    options.add_argument("--frontier", action="store_true", help="measure the nets alone; the rest stays as kept")
     given = options.parse_args(arguments)
     folder = given.folder or Path(tempfile.mkdtemp(prefix="telltale-smaller-car-"))
     project, tests, training = prepare(folder, given.views, given.test_views)
@@ -198,6 +200,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     searched = sorted(path.parent.name for path in project.runs.glob("fit-*/best.pt")) if given.fit_minutes else []
     rows = frontier(project, tests, ["nano", TEACHER, "student", *searched])
     draw(rows)
+    if given.frontier:
+        before = json.loads((RESULTS / "smaller_car.json").read_text(encoding="utf-8"))
+        kept = {key: value for key, value in before.items() if key not in ("measured", "machine")}
+        keep("smaller_car", {**kept, "fit_minutes": given.fit_minutes, "nets": rows})
+        return
     whole = tests.right(by_bundle(project, "nano", tests))
     made, answers = in_c(project, "student", tests, training)
     small = tests.right(answers)
