@@ -2,8 +2,9 @@
 
 A fully convolutional net answers at a place from what lies within its reach of it. So a picture is cut into windows
 that overlap by the reach on every inner side, each window starts at a multiple of the net's stride, and of its answer
-only the part is kept whose whole surroundings it saw: the answer is the same however the picture is cut. At the
-picture's own borders the net pads as it did in training, in every cut alike.
+only the part is kept whose whole surroundings it saw: the answer is the same however the picture is cut. Beyond the
+picture's own borders lies a margin of the grey that lay there in training, in every cut alike: a net that meets its own
+zeros there instead takes borders for defects (docs/log.md).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 
 from telltale.bundle.spec import BundleSpec
 from telltale.frame import Image
-from telltale.preprocess import Preprocess
+from telltale.preprocess import PAD, Preprocess
 from telltale.tasks import Task
 from telltale.tasks.task import Outputs
 
@@ -65,13 +66,14 @@ def run_windows(run: Run, image: Image, stride: int, reach: int, window: int) ->
     """Maps (1, K, H, W) by name for a picture (H, W, 3), in windows of at most `window` pixels on a side, where the
     reach leaves room for that."""
     height, width = image.shape[:2]
-    full_height, full_width = -(-height // stride) * stride, -(-width // stride) * stride
-    if (full_height, full_width) != (height, width):
-        below, right = full_height - height, full_width - width
-        image = np.asarray(cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_REPLICATE), np.uint8)
+    margin = stride // 2
+    full_height, full_width = (-(-(side + 2 * margin) // stride) * stride for side in (height, width))
+    below, right = full_height - height - margin, full_width - width - margin
+    image = cv2.copyMakeBorder(image, margin, below, margin, right, cv2.BORDER_CONSTANT, value=(PAD, PAD, PAD))
+    inside = np.s_[:, :, margin : margin + height, margin : margin + width]
     rows, columns = (plan_windows(side, stride, reach, window) for side in (full_height, full_width))
     if len(rows) == len(columns) == 1:
-        return {name: maps[:, :, :height, :width] for name, maps in run(image[None]).items()}
+        return {name: maps[inside] for name, maps in run(np.asarray(image[None], np.uint8)).items()}
     out: dict[str, NDArray[np.float32]] = {}
     for row in rows:
         for column in columns:
@@ -85,7 +87,7 @@ def run_windows(run: Run, image: Image, stride: int, reach: int, window: int) ->
                     row.kept_from - row.start : row.kept_upto - row.start,
                     column.kept_from - column.start : column.kept_upto - column.start,
                 ]
-    return {name: maps[:, :, :height, :width] for name, maps in out.items()}
+    return {name: maps[inside] for name, maps in out.items()}
 
 
 def plan_windows(side: int, stride: int, reach: int, window: int) -> list[Window]:

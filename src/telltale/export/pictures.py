@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from telltale.dataset.masks import with_pixels
 from telltale.frame import Image
-from telltale.preprocess import MASK_UNKNOWN, Preprocess, decode
+from telltale.preprocess import MASK_UNKNOWN, PAD, Preprocess, decode
 from telltale.progress import Progress
 from telltale.tasks import Label, Target, Task, stack_targets
 
@@ -80,7 +80,7 @@ def place_target(task: Task, example: Labelled, preprocess: Preprocess, size: tu
 
 def fit_window(image: Image, target: Target, preprocess: Preprocess) -> tuple[Image, Target]:
     """A picture and its labels at the input's size. With fit `tile` a window of it: around what is marked, if anything,
-    else its middle; beyond its edges the picture is stretched and nothing is known."""
+    else its middle; beyond its edges lies grey, as in training, and nothing is known."""
     height, width = preprocess.height, preprocess.width
     if preprocess.fit != "tile" or image.shape[:2] == (height, width):
         return image, target
@@ -91,7 +91,8 @@ def fit_window(image: Image, target: Target, preprocess: Preprocess) -> tuple[Im
     )
     image = image[top : top + height, left : left + width]
     below, right = height - image.shape[0], width - image.shape[1]
-    picture = np.asarray(cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_REPLICATE), np.uint8)
+    grey = (PAD, PAD, PAD)
+    picture = np.asarray(cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_CONSTANT, value=grey), np.uint8)
     if target.values.ndim < 3:
         return picture, target
 

@@ -154,7 +154,7 @@ class Crops:
         half = np.array([[1.0, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])  # OpenCV puts pixel centres at integers
         matrix = np.linalg.inv(half) @ moves.matrices[i].double().numpy() @ turn @ shift @ half
         size = (self.width, self.height)
-        moved = cv2.warpPerspective(picture, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+        moved = cv2.warpPerspective(picture, matrix, size, flags=cv2.INTER_LINEAR, borderValue=(PAD, PAD, PAD))
         colour = torch.cat([moves.colour[i], moves.offset[i, :, None] * 255], 1).numpy()
         pixels[:] = cv2.transform(moved, colour)
         for k, mark in enumerate(marks):
