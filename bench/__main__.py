@@ -23,6 +23,7 @@ ALL = {
     "edge": "bench.edge",
     "edge_jpeg": "bench.edge_jpeg",
     "smaller": "bench.smaller",
+    "smaller_car": "bench.smaller_car",
     "demo": "bench.demo_time",
 }
 """Name to module; each has `main(arguments)`."""

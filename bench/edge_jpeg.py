@@ -1,8 +1,8 @@
 """From JPEG to tell inside telltale-cam: ARMv7 instructions of the whole program, counted by qemu.
 
 Counts are the same on every machine, however busy. What a picture costs is the count of three pictures less that of
-two; a run is one picture with everything around it: start, checking the net, JSON, and the test pictures compiled in
-unless selftest is off. The JPEGs are drawn here. Needs the cross-compiler, qemu-user and libjpeg-turbo for armhf
+two; a run is one picture with everything around it: start, checking the net, JSON, and the first test picture compiled
+in unless selftest is off. The JPEGs are drawn here. Needs the cross-compiler, qemu-user and libjpeg-turbo for armhf
 (tools/setup.sh cross), and ../shared/data/edge_nets/net4.onnx (or TELLTALE_SHARED).
 """
 

@@ -6,7 +6,8 @@ Each data set is imported as `telltale collect folder` does, split by group, tra
 calibration split, and measured on the test split: what is measured is the bundle. `painted` learns from magtile's good
 tiles alone, with defects painted onto them as `telltale collect synth --own` does, and is measured on real ones. The
 plain recipe's cut is the best Dice of the same calibration split. With one thread both recipes are given the minutes
-times the cores of this machine, so that they get the processor time they are asked about. Real pictures are found
+times the cores of this machine, so that they get the processor time they are asked about; on a busy machine --epochs
+gives ours the steps that a quiet one does in those minutes (bench.mask_speed says how many). Real pictures are found
 under TELLTALE_SHARED (see tests/conftest.py).
 """
 
@@ -144,14 +145,21 @@ def told(task: Task, examples: Sequence[Example], tell: Callable[[NDArray[np.uin
 
 
 def measure(
-    source: Path, case: Case, minutes: float, plain: Sequence[str], threads: int | None, given: dict[str, Any]
+    source: Path,
+    case: Case,
+    minutes: float,
+    plain: Sequence[str],
+    threads: int | None,
+    epochs: int | None,
+    given: dict[str, Any],
 ) -> dict[str, Any]:
     """Ours, and the plain recipes beside it."""
     cores = os.cpu_count() or 1
     wall = minutes * (cores / threads if threads else 1)
     with tempfile.TemporaryDirectory() as folder:
         project = start(Path(folder) / "project", source, case)
-        said = {**project.config.train.model_dump(), "minutes": wall, "threads": threads, **given}
+        end = {"minutes": wall} if epochs is None else {"epochs": epochs}
+        said = {**project.config.train.model_dump(), **end, "threads": threads, **given}
         settings = validate(said, Train, "--set")
         result = run(project, settings=settings, steps=progress)  # refused if the split leaks
         bundle = export_and_tune(project, result.run_dir)
@@ -163,6 +171,8 @@ def measure(
         numbers: dict[str, Any] = {
             "minutes": minutes,
             "threads": threads or cores,
+            "ended_by": "minutes" if epochs is None else "epochs",
+            "training_s": round(result.seconds),
             "load_before": round(os.getloadavg()[0], 2),
             "targets": case.targets,
             "pictures": {split: len(examples) for split, examples in splits.items()},
@@ -189,6 +199,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("sets", nargs="*", default=list(CASES))
     parser.add_argument("--minutes", type=float, help="for each recipe, of all cores; else what the targets speak of")
     parser.add_argument("--threads", type=int, help="on so many cores, for as much longer")
+    parser.add_argument("--epochs", type=int, help="ours ends after so many instead, however busy the machine is")
     parser.add_argument("--plain", choices=[*RECIPES, "both", "none"], default="both", help="the recipe beside it")
     parser.add_argument("--set", action="append", default=[], help="a key of [train], as backbone=tiny")
     options = parser.parse_args(arguments)
@@ -200,7 +211,7 @@ def main(arguments: list[str]) -> None:
         if not source.is_dir():
             print(f"{name}: not measured, no {source}", file=sys.stderr)
             continue
-        numbers = measure(source, case, options.minutes or case.minutes, plain, options.threads, given)
+        numbers = measure(source, case, options.minutes or case.minutes, plain, options.threads, options.epochs, given)
         keep(f"mask_{name if name in CASES else source.name}", numbers)
 
 

@@ -1,8 +1,7 @@
-"""How small the nets can be: a parking slot's student, and the car page's five heads beside their `nano`.
+"""How small a net can be: a parking slot, empty or not. `bench.smaller_car` has the car page.
 
-python -m bench.smaller [--parking FOLDER] [--car FOLDER] [--teacher RUN] [--nano RUN] [--minutes M]
+python -m bench.smaller [--parking FOLDER] [--minutes M]
 `--parking`: two folders of pictures, `empty` and `not_empty`, whose names have the slot behind an underscore.
-`--car`: what `bench.accuracy --folder` left: `train` with the runs `--nano` and `--teacher`, and `test`.
 What is measured is int8 as the C computes it (the integer reference, every byte the same), on pictures never trained,
 beside the float bundle; all told is its constants and its arena with the picture, without the runtime's code.
 """
@@ -13,7 +12,6 @@ import argparse
 import os
 import tempfile
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,18 +26,15 @@ from telltale.cli.training import split
 from telltale.dataset.catalogue import Catalogue, Example
 from telltale.export.c.generate import generate
 from telltale.export.c.into_bundle import about
-from telltale.model.cost import read_budget
 from telltale.preprocess import decode
 from telltale.progress import progress
 from telltale.project import Project
 from telltale.tasks import stack_targets
 from telltale.train import run
 from telltale.train.runs import RunResult
-from telltale.train.shrink import prune_run
 
 SHARED = Path(os.environ.get("TELLTALE_SHARED", Path(__file__).resolve().parent.parent.parent / "shared"))
 PARKING = "8-16-24-32/16"
-CAR = "macs<5M"
 
 
 def measure(bundle: Bundle, training: Sequence[Example], tests: Sequence[Example]) -> dict[str, Any]:
@@ -78,33 +73,14 @@ def parking(folder: Path, minutes: float) -> dict[str, Any]:
     split(project)
     settings = project.config.train.model_copy(update={"backbone": PARKING, "minutes": minutes})
     result = run(project, name="student", settings=settings, steps=progress)
-    return {"plan": PARKING, **told(project, result, None)}
+    return {"plan": PARKING, **told(project, result)}
 
 
-def car(folder: Path, teacher: str, nano: str, minutes: float) -> dict[str, Any]:
-    """`nano` pruned to 5 M multiply-adds and taught by a larger run; the same without a teacher; and `nano` itself."""
-    project = Project.open(folder / "train")
-    with Catalogue.open(folder / "test/catalogue.db", folder / "test/images", readonly=True) as catalogue:
-        tests = [replace(e, group=f"new/{e.group}", split="test") for e in catalogue.examples()]
-    found: dict[str, Any] = {"nano": of_run(project, project.runs / nano, tests)}
-    for name, changes in (("pruned", {}), ("pruned and taught", {"teacher": teacher})):
-        done = prune_run(
-            project, read_budget(CAR), source=nano, changes={"minutes": minutes, **changes}, steps=progress
-        )
-        found[name] = {"plan": done.plan, **told(project, done.result, tests)}
-        print(name, found[name], flush=True)
-    return found
-
-
-def told(project: Project, result: RunResult, tests: Sequence[Example] | None) -> dict[str, Any]:
-    return {"epochs": result.epochs, "seconds": round(result.seconds), **of_run(project, result.run_dir, tests)}
-
-
-def of_run(project: Project, run_dir: Path, tests: Sequence[Example] | None) -> dict[str, Any]:
-    bundle = export_and_tune(project, run_dir, Path(tempfile.mkdtemp()) / "m.telltale")
+def told(project: Project, result: RunResult) -> dict[str, Any]:
+    bundle = export_and_tune(project, result.run_dir, Path(tempfile.mkdtemp()) / "m.telltale")
     with Catalogue.open(project.catalogue_path, project.images, readonly=True) as catalogue:
-        training = catalogue.examples("train")
-        return measure(bundle, training, tests if tests is not None else catalogue.examples("test"))
+        training, tests = catalogue.examples("train"), catalogue.examples("test")
+    return {"epochs": result.epochs, "seconds": round(result.seconds), **measure(bundle, training, tests)}
 
 
 def call(*arguments: str) -> None:
@@ -114,17 +90,13 @@ def call(*arguments: str) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--parking", type=Path, default=SHARED / "data" / "parking")
-    options.add_argument("--car", type=Path)
-    options.add_argument("--teacher", default="accuracy")
-    options.add_argument("--nano", default="nano")
     options.add_argument("--minutes", type=float, default=10.0)
     given = options.parse_args(arguments)
-    found: dict[str, Any] = {"minutes": given.minutes}
-    if given.parking.is_dir():
-        found["parking"] = parking(given.parking, given.minutes)
-        print(found["parking"], flush=True)
-    if given.car is not None:
-        found["car"] = car(given.car, given.teacher, given.nano, given.minutes)
+    if not given.parking.is_dir():
+        print(f"not measured: {given.parking} is missing")
+        return
+    found: dict[str, Any] = {"minutes": given.minutes, "parking": parking(given.parking, given.minutes)}
+    print(found["parking"], flush=True)
     keep("smaller", found)
 
 

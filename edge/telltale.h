@@ -133,6 +133,9 @@ typedef struct {
      * this net, the whole picture is kept. */
     void (*take)(const tt_session *session, const tt_layer *layer, int32_t y, const uint8_t *row);
     void (*tell)(const tt_session *session, const tt_layer *layer, uint32_t y);
+
+    uint16_t min_area; /* of a mask: the least pixels of the picture that a region has */
+    float mm_per_px;   /* of the picture, where it is known, else 0 */
 } tt_net;
 
 /* ---- Running it ---- */
@@ -180,6 +183,9 @@ const void *tt_raw(const tt_session *session, size_t index, size_t *bytes);
 /* Run the pictures that were compiled in and compare every byte. Call it at start-up; the arena is used as by tt_open
  * (or tt_open_rows when it only has room for that). TT_ERROR_SELFTEST and all of tt_open's. */
 tt_status telltale_selftest(const tt_net *net, void *arena, size_t bytes);
+
+/* The same with the first `most` of them: one runs every operator, and costs little more than one picture. */
+tt_status tt_selftest_some(const tt_net *net, void *arena, size_t bytes, uint32_t most);
 
 /* CRC-32 (IEEE 802.3) of `bytes` bytes; begin with crc 0, go on with what it returned. */
 uint32_t tt_crc32(uint32_t crc, const void *data, size_t bytes);

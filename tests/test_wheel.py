@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -12,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from edge_nets import NETS
 from telltale import pages
 from tiny_bundle import make_tiny_bundle
 
@@ -78,3 +81,16 @@ def test_the_page_server_isolates_pages_so_that_wasm_may_use_threads() -> None:
     with pages.PageServer() as server, urllib.request.urlopen(server.url("car/index.html")) as answer:
         assert answer.headers["Cross-Origin-Opener-Policy"] == "same-origin"
         assert answer.headers["Cross-Origin-Embedder-Policy"] == "require-corp"
+
+
+def test_c_is_generated_and_proved_from_the_wheel_alone(wheel: Path, tmp_path: Path) -> None:
+    if shutil.which("gcc") is None:
+        pytest.skip("gcc is not installed")
+    zipfile.ZipFile(wheel).extractall(tmp_path / "site")
+    (tmp_path / "net.onnx").write_bytes(NETS["chain1"])
+    words = ["-m", "telltale", "export", "net.onnx", "--to", "c", "--folder", str(tmp_path / "c")]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
+    ran = subprocess.run([sys.executable, *words], capture_output=True, text=True, cwd=tmp_path, env=environment)
+    assert ran.returncode == 0, ran.stderr + ran.stdout
+    assert "every byte is the reference's" in ran.stdout
+    assert (tmp_path / "c" / "telltale.c").read_bytes() == (ROOT / "edge" / "telltale.c").read_bytes()

@@ -1,5 +1,7 @@
 #include "look.h"
 
+#include "kind.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,22 +11,25 @@ static int refuse_net(const tt_net *net, const char *expected, const char *got, 
     return tt_fail(fault, "bundle", net->name, expected, got, "export it again with `telltale export --to c`");
 }
 
-int tt_look_begin(tt_look *look, const tt_net *net, int selftest, tt_fault *fault)
+int tt_look_begin(tt_look *look, const tt_net *net, uint32_t selftest, tt_fault *fault)
 {
     memset(look, 0, sizeof *look);
     look->net = net;
     if (net->version != TT_NET_VERSION) return refuse_net(net, "this runtime's version", "another", fault);
-    if (net->kind != TT_STATES || net->label_count > TT_LOOK_NAMES || tt_count(net, 0) != net->label_count)
-        return refuse_net(net, "a net that tells up to 256 states", "one of another kind", fault);
+    size_t answer_bytes = 0;
+    look->kind = tt_kind_find(net->kind);
+    if (!look->kind || !net->label_count || net->label_count > TT_LOOK_NAMES || !look->kind->fits(net, &answer_bytes))
+        return refuse_net(net, "a net that tells states or masks, up to 256 names", "one of another kind", fault);
     int side = net->width > net->height ? net->width : net->height;
     look->space_bytes = TT_PREP_SPACE(side, net->channels) + (net->channels == 1 ? TT_PREP_MAX_SIDE : 0);
     look->arena = malloc(net->arena_bytes);
     look->space = malloc(look->space_bytes);
-    if (!look->arena || !look->space) {
+    look->answers = malloc(answer_bytes + 8);
+    if (!look->arena || !look->space || !look->answers) {
         tt_look_end(look);
         return refuse_net(net, "memory for the net", "none left", fault);
     }
-    tt_status status = selftest ? telltale_selftest(net, look->arena, net->arena_bytes) : TT_OK;
+    tt_status status = selftest ? tt_selftest_some(net, look->arena, net->arena_bytes, selftest) : TT_OK;
     if (status == TT_OK) status = tt_open(&look->session, net, look->arena, net->arena_bytes);
     if (status == TT_OK) return 1;
     tt_look_end(look);
@@ -77,6 +82,8 @@ int tt_look_at(tt_look *look, const uint8_t *data, size_t bytes, const tt_rect *
         return tt_fail(fault, "image", "the picture", "the whole roi inside it", got, "correct roi in the configuration");
     }
     tt_rect place = tt_prep_place(&input, part.width, part.height);
+    sight->part = part;
+    sight->place = place;
     ask.scale = sight->scale = tt_jpeg_scale_for(part.width, part.height, place.width, place.height);
     ask.roi = tt_jpeg_stored(part, info.width, info.height, info.turn);
     status = tt_jpeg_open(jpeg, data, bytes, &ask);
@@ -85,13 +92,21 @@ int tt_look_at(tt_look *look, const uint8_t *data, size_t bytes, const tt_rect *
     tt_jpeg_close(jpeg);
     if (!told) return 0;
     tt_status ran = tt_run(&look->session);
-    if (ran == TT_OK) ran = tt_read(&look->session, 0, sight->probabilities, TT_LOOK_NAMES);
+    tt_answers answers = {&look->session, look->names, sight, look->answers};
+    if (ran == TT_OK) ran = look->kind->read(&answers, sight->probabilities);
     return ran == TT_OK || refuse_net(net, "an answer", tt_status_string(ran), fault);
+}
+
+void tt_look_put(tt_text *text, const tt_look *look, const tt_sight *sight, int index)
+{
+    tt_answers answers = {&look->session, look->names, sight, look->answers};
+    look->kind->put(text, &answers, index);
 }
 
 void tt_look_end(tt_look *look)
 {
     free(look->arena);
     free(look->space);
-    look->arena = look->space = NULL;
+    free(look->answers);
+    look->arena = look->space = look->answers = NULL;
 }

@@ -7,7 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "config.h"
+#include "command.h"
 #include "keep.h"
 #include "look.h"
 #include "publish.h"
@@ -17,19 +17,7 @@
 /* The generated net: -DTT_NET_HEADER='"doors.h"' -DTT_NET=doors_net */
 #include TT_NET_HEADER
 
-enum { LINE_BYTES = 65536, PICTURES = 1024 };
-
-static const char USAGE[] =
-    "telltale-cam [--config FILE] [--set KEY=VALUE]... [PICTURE | URL | -]...\n"
-    "  tells pictures as JSON lines: those named, once each; else the source of the configuration, every interval_s\n"
-    "  --config FILE     key = value lines: source, interval_s, timeout_s, roi, publish, results, client_id, qos,\n"
-    "                    discovery, state, average_s, dwell_s, low.NAME, high.NAME, quiet, selftest, max_bytes\n"
-    "  --set KEY=VALUE   one key; the later one counts\n"
-    "  --bench N         tells the picture named N times and prints how long one took\n"
-    "  --selftest        runs the pictures compiled in and compares every byte\n"
-    "  --describe        prints what the net tells (the hello message)\n"
-    "  --version         prints the version\n"
-    "Ends with 0, or with 1 when something could not be told; docs/camera.md says more.\n";
+enum { LINE_BYTES = 65536 };
 
 typedef struct {
     tt_config config;
@@ -149,7 +137,7 @@ static void tell(cam *c, const tt_sight *sight, tt_moment *moment, double came_s
             complain(c, &fault, moment->seq);
     }
     tt_text text = tt_text_in(c->line, sizeof c->line);
-    tt_put_result(&text, c->net, &c->smoother, sight->probabilities, c->events, told, moment);
+    tt_put_result(&text, &c->look, &c->smoother, sight, c->events, told, moment);
     if (!c->config.quiet) say(c->line);
     if (c->config.results && !tt_publish_now(&c->publisher, "result", c->line, 0, &fault))
         complain(c, &fault, moment->seq);
@@ -255,7 +243,7 @@ static int bench(cam *c, const char *words, int times)
         for (int n = 0; n < c->smoother.count; n++) readings[n] = (double)sight.probabilities[n];
         int told = tt_smooth_update(&c->smoother, moment.t_s, readings, c->events);
         tt_text text = tt_text_in(c->line, sizeof c->line);
-        tt_put_result(&text, c->net, &c->smoother, sight.probabilities, c->events, told, &moment);
+        tt_put_result(&text, &c->look, &c->smoother, &sight, c->events, told, &moment);
         took_ms[i] = (tt_now_s() - begin_s) * 1e3;
     }
     if (!took_ms || stopped) return 1;
@@ -270,55 +258,6 @@ static int bench(cam *c, const char *words, int times)
 }
 
 /* --- start -------------------------------------------------------------------------------------------------------------- */
-
-typedef struct {
-    enum { RUN, SELFTEST, DESCRIBE } what;
-    int bench, pictures;
-    const char *picture[PICTURES];
-} command;
-
-static int need(const char *option, const char *expected, const char *got, tt_fault *fault)
-{
-    return tt_fail(fault, "config", option, expected, got, "see telltale-cam --help");
-}
-
-static int arguments(cam *c, command *run, int count, char **words, tt_fault *fault)
-{
-    for (int i = 1; i < count; i++) {
-        const char *word = words[i], *value = i + 1 < count ? words[i + 1] : "";
-        if (!strcmp(word, "--selftest")) {
-            run->what = SELFTEST;
-        } else if (!strcmp(word, "--describe")) {
-            run->what = DESCRIBE;
-        } else if (!strcmp(word, "--config")) {
-            if (!tt_config_read(&c->config, value, fault)) return 0;
-            i++;
-        } else if (!strcmp(word, "--set")) {
-            char key[128];
-            size_t length = strcspn(value, "=");
-            if (!value[length] || length >= sizeof key) return need("--set", "KEY=VALUE", value, fault);
-            memcpy(key, value, length);
-            key[length] = 0;
-            if (!tt_config_set(&c->config, key, value + length + 1, "--set", fault)) return 0;
-            i++;
-        } else if (!strcmp(word, "--bench")) {
-            char *end;
-            long times = strtol(value, &end, 10);
-            if (!*value || *end || times < 1 || times > 1000000)
-                return need("--bench", "a number from 1 to 1000000", value[0] ? value : "nothing", fault);
-            run->bench = (int)times;
-            i++;
-        } else if (word[0] == '-' && word[1]) {
-            return need("telltale-cam", "an option it knows", word, fault);
-        } else if (run->pictures == PICTURES) {
-            return need("telltale-cam", "at most 1024 pictures", word, fault);
-        } else {
-            run->picture[run->pictures++] = word;
-        }
-    }
-    if (run->bench && run->pictures != 1) return need("--bench", "one picture", run->pictures ? "more" : "none", fault);
-    return 1;
-}
 
 static int thresholds(cam *c, tt_fault *fault)
 {
@@ -340,7 +279,7 @@ static int thresholds(cam *c, tt_fault *fault)
     return 1;
 }
 
-static int begin(cam *c, const command *run, tt_fault *fault)
+static int begin(cam *c, const tt_command *run, tt_fault *fault)
 {
     tt_config *config = &c->config;
     if (!config->client_id[0]) {
@@ -349,10 +288,12 @@ static int begin(cam *c, const command *run, tt_fault *fault)
         host[sizeof host - 1] = 0;
         snprintf(config->client_id, sizeof config->client_id, "telltale-%.20s-%s", c->net->name, host);
     }
-    if (!tt_look_begin(&c->look, c->net, config->selftest || run->what == SELFTEST, fault) || !thresholds(c, fault)) return 0;
+    uint32_t pictures = run->what == TT_SELFTEST ? UINT32_MAX : config->selftest ? 1 : 0;
+    if (!tt_look_begin(&c->look, c->net, pictures, fault) || !thresholds(c, fault)) return 0;
     tt_smooth_begin(&c->smoother, c->names, c->net->label_count,
                     config->average_s < 0 ? (double)c->net->average_s : config->average_s,
                     config->dwell_s < 0 ? (double)c->net->dwell_s : config->dwell_s);
+    c->look.names = c->names;
     if (!tt_publish_begin(&c->publisher, config, c->net->name, fault)) return 0;
     c->publisher.greet = greet;
     c->publisher.context = c;
@@ -370,13 +311,13 @@ static void heed_signals(void)
     sigaction(SIGPIPE, &action, NULL);
 }
 
-static int run_all(cam *c, const command *run)
+static int run_all(cam *c, const tt_command *run)
 {
     tt_fault fault;
     tt_text text = tt_text_in(c->line, sizeof c->line);
     tt_put_hello(&text, c->net, &c->smoother);
-    if (run->what == DESCRIBE || !c->config.quiet) say(c->line);
-    if (run->what == DESCRIBE) return 0;
+    if (run->what == TT_DESCRIBE || !c->config.quiet) say(c->line);
+    if (run->what == TT_DESCRIBE) return 0;
     if (c->config.state[0] && !tt_keep_read(c->config.state, &c->smoother, name_of, c->net, &fault))
         complain(c, &fault, -1);
     int code = 0;
@@ -391,10 +332,10 @@ static int run_all(cam *c, const command *run)
 int main(int count, char **words)
 {
     static cam c;
-    static command run;
+    static tt_command run;
     tt_fault fault;
     for (int i = 1; i < count; i++) {
-        if (!strcmp(words[i], "--help") || !strcmp(words[i], "-h")) return fputs(USAGE, stdout) == EOF;
+        if (!strcmp(words[i], "--help") || !strcmp(words[i], "-h")) return fputs(tt_usage, stdout) == EOF;
         if (!strcmp(words[i], "--version")) return puts(TELLTALE_VERSION) == EOF;
     }
 #ifdef __ARM_NEON
@@ -403,10 +344,10 @@ int main(int count, char **words)
     c.net = &TT_NET;
     c.start_s = tt_now_s();
     tt_config_defaults(&c.config);
-    if (!arguments(&c, &run, count, words, &fault) || !begin(&c, &run, &fault)) return give_up(&fault);
+    if (!tt_command_read(&run, &c.config, count, words, &fault) || !begin(&c, &run, &fault)) return give_up(&fault);
     heed_signals();
     int code;
-    if (run.what == SELFTEST) {
+    if (run.what == TT_SELFTEST) {
         printf("telltale-cam: %s gives the answers compiled in, all %u of them\n", c.net->name, c.net->golden_count);
         code = 0;
     } else {

@@ -1,5 +1,7 @@
 #include "report.h"
 
+#include "kind.h"
+
 enum { PROB_DIGITS = 6, MS_DIGITS = 3 };
 
 static void put_pair(tt_text *text, const char *key, double value, int digits)
@@ -14,18 +16,10 @@ static void put_key(tt_text *text, const char *name)
     tt_put(text, ":");
 }
 
-static void put_reading(tt_text *text, const char *name, double prob, tt_state state)
-{
-    put_key(text, name);
-    tt_put(text, "{");
-    put_pair(text, "prob", prob, PROB_DIGITS);
-    tt_put_format(text, ",\"pred\":%d,\"state\":\"%s\"}", prob >= 0.5, tt_state_text(state));
-}
-
 static const char *kind_text(int kind)
 {
-    static const char *const texts[] = {"raw", "states", "classes", "mask", "locate"};
-    return kind >= 0 && kind < 5 ? texts[kind] : "raw";
+    const tt_kind_of *found = tt_kind_find(kind);
+    return found ? found->text : "raw";
 }
 
 void tt_put_hello(tt_text *text, const tt_net *net, const tt_smoother *smoother)
@@ -62,7 +56,9 @@ void tt_put_states(tt_text *text, const tt_net *net, const tt_smoother *smoother
         const tt_smooth_name *one = &smoother->names[i];
         if (!one->known) continue;
         tt_put(text, between);
-        put_reading(text, net->labels[i].name, one->average, one->told);
+        put_key(text, net->labels[i].name);
+        tt_put_reading(text, one->average, one->told);
+        tt_put(text, "}");
         between = ",";
     }
     tt_put(text, *between == '{' ? "{}" : "}");
@@ -81,15 +77,15 @@ void tt_put_event(tt_text *text, const tt_net *net, const tt_smooth_event *event
     tt_put(text, "}");
 }
 
-void tt_put_result(tt_text *text, const tt_net *net, const tt_smoother *smoother, const float *probabilities,
+void tt_put_result(tt_text *text, const tt_look *look, const tt_smoother *smoother, const tt_sight *sight,
                    const tt_smooth_event *events, int event_count, const tt_moment *moment)
 {
+    const tt_net *net = look->net;
     tt_put_format(text, "{\"type\":\"result\",\"seq\":%ld,\"t_ms\":null,\"result\":{", moment->seq);
     for (int i = 0; i < smoother->count; i++) {
-        const tt_smooth_name *one = &smoother->names[i];
-        double prob = (double)probabilities[i];
         if (i) tt_put(text, ",");
-        put_reading(text, net->labels[i].name, prob, tt_zone(prob, one->low, one->high));
+        put_key(text, net->labels[i].name);
+        tt_look_put(text, look, sight, i);
     }
     tt_put(text, "},");
     put_pair(text, "age_ms", moment->age_ms, MS_DIGITS);

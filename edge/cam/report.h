@@ -2,6 +2,7 @@
 #ifndef TT_CAM_REPORT_H
 #define TT_CAM_REPORT_H
 
+#include "look.h"
 #include "smooth.h"
 #include "telltale.h"
 #include "text.h"
@@ -18,7 +19,7 @@ typedef struct {
 } tt_moment;
 
 void tt_put_hello(tt_text *text, const tt_net *net, const tt_smoother *smoother);
-void tt_put_result(tt_text *text, const tt_net *net, const tt_smoother *smoother, const float *probabilities,
+void tt_put_result(tt_text *text, const tt_look *look, const tt_smoother *smoother, const tt_sight *sight,
                    const tt_smooth_event *events, int event_count, const tt_moment *moment);
 void tt_put_event(tt_text *text, const tt_net *net, const tt_smooth_event *event, const tt_moment *moment);
 /* seq: below 0 for none. */

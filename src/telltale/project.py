@@ -134,6 +134,7 @@ class Train(Section):
     hint_weight: float = Field(1.0, ge=0, description="of the hints beside the labels")
     teacher: str | None = Field(None, description="a run's name, or the path of a run or a bundle to learn from")
     distil: Distil = Distil()
+    quantise: bool = Field(False, description="round as int8 does while training; set by `telltale train --quantise`")
     augment: Augment = Augment()
 
     @property

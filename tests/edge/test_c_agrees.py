@@ -14,8 +14,9 @@ from telltale.export.c.emit import About
 from telltale.export.c.generate import STORED, Generated, Numbers, generate, noise
 from telltale.export.c.layers import bytes_of, program_of
 from telltale.export.c.prove import FLOAT_TOLERANCE
-from telltale.export.c.quantise import calibrate, quantise
+from telltale.export.c.quantise import quantise
 from telltale.export.c.read import input_shape, read_onnx
+from telltale.export.c.scales import calibrate
 from telltale.export.c.simplify import simplify
 
 

@@ -14,8 +14,9 @@ from telltale.export.c.graph import Shape, Window
 from telltale.export.c.integer import Tensor
 from telltale.export.c.layers import OVERREAD, Program, bytes_of, program_of, rows_ahead, taken_ahead
 from telltale.export.c.plan import plan_memory
-from telltale.export.c.quantise import calibrate, quantise
+from telltale.export.c.quantise import quantise
 from telltale.export.c.read import read_onnx
+from telltale.export.c.scales import calibrate
 from telltale.export.c.simplify import simplify
 
 

@@ -16,8 +16,9 @@ from edge_nets import NETS, Maker
 from export_samples import HEIGHT, WIDTH, trained_network
 from telltale.errors import ExportError, ParityError
 from telltale.export.c.emit import About, identifier
+from telltale.export.c.floats import run
 from telltale.export.c.generate import check_reading, generate, noise
-from telltale.export.c.graph import Conv, Dense, Graph, Unary
+from telltale.export.c.graph import Conv, Dense, Graph, Output, Picture, Scale, Shape, Shuffle, Unary, Window
 from telltale.export.c.quantise import rescale_of, weights_of
 from telltale.export.c.read import Pixels, input_shape, read_onnx
 from telltale.export.c.simplify import simplify
@@ -149,3 +150,20 @@ def test_the_reference_nets_fit_their_memory(name: str, macs: int, shared: Path)
     made = generate((shared / "edge_nets" / f"{name}.onnx").read_bytes(), About(name, "a reference net"))
     assert made.macs == macs
     assert made.arena <= {"net4": 32 * 1024, "unet_small": 1 << 20}[name]
+
+
+def test_a_scaling_behind_a_shuffle_joins_the_convolution() -> None:
+    rng = np.random.default_rng(0)
+    weight, bias = rng.normal(size=(8, 3, 3, 3)), rng.normal(size=8)
+    shapes = {"x": Shape(6, 6, 3), "c": Shape(6, 6, 8), "s": Shape(12, 12, 2), "y": Shape(12, 12, 2)}
+    operators = (
+        Conv(sources=("x",), out="c", weight=weight, bias=bias, window=Window((3, 3), (1, 1), (1, 1))),
+        Shuffle(sources=("c",), out="s", block=2),
+        Scale(sources=("s",), out="y", scale=np.array([2.0, -3.0]), shift=np.array([0.5, 0.0])),
+    )
+    picture = Picture("x", shapes["x"], np.ones(3), np.zeros(3))
+    graph = Graph(picture, operators, (Output("y", "y"),), shapes)
+    small = simplify(graph)
+    assert [type(operator) for operator in small.operators] == [Conv, Shuffle]
+    shown = rng.integers(0, 256, (6, 6, 3)).astype(np.uint8)
+    np.testing.assert_allclose(run(small, shown)["y"], run(graph, shown)["y"], rtol=1e-4, atol=1e-2)

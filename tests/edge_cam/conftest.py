@@ -52,7 +52,7 @@ def make_cam(out: Path, target: str, flags: str = "") -> Path:
     if target == "armv7":
         needs("arm-linux-gnueabihf-gcc", "qemu-arm")
     root = armhf_root()
-    runtime = f"RUNTIME={EDGE / 'preprocess.c'} {EDGE / 'smooth.c'}"  # the lamp is its own runtime
+    runtime = f"RUNTIME={EDGE / 'preprocess.c'} {EDGE / 'smooth.c'} {EDGE / 'regions.c'}"  # the lamp is its own runtime
     settings = [
         runtime,
         f"TARGET={target}",

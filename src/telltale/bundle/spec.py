@@ -75,6 +75,8 @@ class Model(Part):
     """The network. parameters: of the fused net; macs: multiply-adds for one picture of the input's size.
 
     stride, reach: of a net that takes any size, what divides it, and how far around a pixel it looks; else 0.
+    ranges: least and largest value of each sum in int8, in the order of the graph, where training learned them; None
+    where a sum keeps more bits.
     """
 
     backbone: str = ""
@@ -82,6 +84,7 @@ class Model(Part):
     macs: int = 0
     stride: int = 0
     reach: int = 0
+    ranges: tuple[tuple[float, float] | None, ...] = ()
 
 
 class Variant(Part):

@@ -69,11 +69,13 @@ def run_windows(run: Run, image: Image, stride: int, reach: int, window: int) ->
     margin = stride // 2
     full_height, full_width = (-(-(side + 2 * margin) // stride) * stride for side in (height, width))
     below, right = full_height - height - margin, full_width - width - margin
-    image = cv2.copyMakeBorder(image, margin, below, margin, right, cv2.BORDER_CONSTANT, value=(PAD, PAD, PAD))
+    grey = (PAD, PAD, PAD)
+    framed = cv2.copyMakeBorder(image, margin, below, margin, right, cv2.BORDER_CONSTANT, value=grey)
+    image = np.asarray(framed, np.uint8)
     inside = np.s_[:, :, margin : margin + height, margin : margin + width]
     rows, columns = (plan_windows(side, stride, reach, window) for side in (full_height, full_width))
     if len(rows) == len(columns) == 1:
-        return {name: maps[inside] for name, maps in run(np.asarray(image[None], np.uint8)).items()}
+        return {name: maps[inside] for name, maps in run(image[None]).items()}
     out: dict[str, NDArray[np.float32]] = {}
     for row in rows:
         for column in columns:

@@ -65,6 +65,7 @@ def export(
         speed = "" if variant.latency_ms is None else f", {variant.latency_ms:.2f} ms a picture"
         kept = "" if variant.kept else f" (not kept: {variant.note})"
         out.print(f"  {name}: {variant.bytes / 1000:,.0f} kB{speed}{kept}", markup=False)
+    _say_what_int8_loses(bundle, find_run(opened, run).name)
     for name, note in bundle.spec.unsure.notes.items():
         out.print(f"  {name}: {note}", markup=False)
     if zipped:
@@ -72,6 +73,17 @@ def export(
 
         out.print(f"wrote {zip_bundle(bundle, bundle.path.with_name(bundle.path.name + '.zip'))}", markup=False)
     out.print(f"wrote {bundle.path}; next: `telltale evaluate {bundle.path}`", markup=False)
+
+
+def _say_what_int8_loses(bundle: Bundle, run: str) -> None:
+    """The command that wins it back, where it is more than export allows."""
+    from telltale.export.judge import Options
+
+    small = bundle.spec.variants.get("int8")
+    lost = 0.0 if small is None else -(small.accuracy_delta or 0.0)
+    if lost > Options().budget and not bundle.spec.model.ranges:
+        how = f"`telltale train --quantise --from {run}`, then export again"
+        out.print(f"note: int8 loses {100 * lost:.1f} points; to teach the net to bear it: {how}", markup=False)
 
 
 def export_and_tune(

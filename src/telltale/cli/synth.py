@@ -37,7 +37,7 @@ def collect_synth(
     defect: Annotated[
         list[str] | None,
         typer.Option(
-            help="scratch, dent, pit, stain, rust, crack, or with --on patch; repeat it. All, if none is given."
+            help="scratch, dent, pit, stain, rust, crack, finish, chip, or with --on patch; repeat it. All if none."
         ),
     ] = None,
     width: Annotated[int, typer.Option(help="Of a scene, in pixels.")] = 256,

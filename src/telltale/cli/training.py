@@ -30,7 +30,12 @@ def train(
     prune: Annotated[
         str | None, typer.Option(help='Take channels out of a run until it fits, then train on: "macs<3M,flash<64K".')
     ] = None,
-    start: Annotated[str | None, typer.Option("--from", help="The run to prune; the newest without.")] = None,
+    quantise: Annotated[
+        bool, typer.Option("--quantise", help="Train a run on, rounding as int8 does, so that int8 answers as it does.")
+    ] = False,
+    start: Annotated[
+        str | None, typer.Option("--from", help="The run to prune or to quantise; the newest without.")
+    ] = None,
     fit: Annotated[
         str | None, typer.Option(help='Try nets that fit, for --minutes in all (30): "macs<3M,ram<64K,flash<128K".')
     ] = None,
@@ -50,6 +55,9 @@ def train(
         result = _prune(opened, prune, chosen, start=start, name=name, allow_leak=allow_leak)
         _tell(result)
         return
+    if quantise:
+        _quantise(opened, chosen, start=start, name=name, allow_leak=allow_leak)
+        return
     if fit is not None:
         _fit(opened, fit, chosen, tries=tries, name=name, allow_leak=allow_leak)
         return
@@ -67,6 +75,7 @@ def train(
 def _prune(
     project: Project, budget: str, changes: dict[str, object], *, start: str | None, name: str | None, allow_leak: bool
 ) -> RunResult:
+    from telltale.export.c.price import price
     from telltale.model.cost import read_budget
     from telltale.train.shrink import prune_run
 
@@ -77,15 +86,27 @@ def _prune(
         name=name,
         allow_leak=allow_leak,
         changes=changes,
+        price=price,
         steps=progress,
     )
     before, after = done.before, done.after
     out.print(
         f"pruned to {done.plan}: {before.macs / 1e6:.2f} -> {after.macs / 1e6:.2f} M multiply-adds,"
-        f" {before.parameters:,} -> {after.parameters:,} parameters",
+        f" {before.parameters:,} -> {after.parameters:,} parameters; as int8 C: arena {before.ram:,} -> {after.ram:,},"
+        f" constants {before.constants:,} -> {after.constants:,} bytes",
         markup=False,
     )
     return done.result
+
+
+def _quantise(
+    project: Project, changes: dict[str, object], *, start: str | None, name: str | None, allow_leak: bool
+) -> None:
+    from telltale.train.quantise import quantise_run
+
+    done = quantise_run(project, source=start, name=name, allow_leak=allow_leak, changes=changes, steps=progress)
+    _tell(done.result)
+    out.print(f"{done.result.run_dir.name} is {done.source} for int8: its ranges go into the bundle", markup=False)
 
 
 def _fit(
@@ -93,6 +114,7 @@ def _fit(
 ) -> None:
     from rich.table import Table
 
+    from telltale.export.c.price import price
     from telltale.model.cost import read_budget
     from telltale.train.search import fit
 
@@ -105,16 +127,18 @@ def _fit(
         name=name,
         allow_leak=allow_leak,
         settings=override(project.config.train, changes),
+        price=price,
         steps=progress,
     )
-    table = Table("plan", "input", "accuracy", "M multiply-adds", "RAM KB", "flash KB", "run", box=None)
+    table = Table("plan", "input", "accuracy", "M multiply-adds", "arena", "constants", "run", box=None)
     for one in done.frontier:
         c, cost = one.candidate, one.candidate.cost
-        sizes = (f"{cost.macs / 1e6:.2f}", f"{cost.ram / 1024:.1f}", f"{cost.flash / 1024:.1f}")
+        sizes = (f"{cost.macs / 1e6:.2f}", f"{cost.ram:,}", f"{cost.constants:,}")
         table.add_row(c.plan, f"{c.width}x{c.height}", f"{one.merit:.2%}", *sizes, one.run)
     out.print(table)
     best = done.best.candidate
-    out.print(f"{len(done.tried)} nets tried; RAM and flash are estimates; {done.folder}: frontier.csv, frontier.svg")
+    out.print(f"{len(done.tried)} nets tried; arena and constants are bytes of the int8 C")
+    out.print(f"{done.folder}: frontier.csv, frontier.svg", markup=False)
     out.print(
         f"next: [input] width = {best.width}, height = {best.height}, then `telltale train --backbone {best.plan}`",
         markup=False,

@@ -25,9 +25,10 @@ from telltale.export.judge import Options, Verdict, judge_int8, merit
 from telltale.export.measure import machine_name
 from telltale.export.parity import PROBABILITIES, Arrays, Comparison, compare, gate
 from telltale.export.pictures import Labelled, Pictures, load, native_frame, spread, synthetic
-from telltale.export.quantise import quantise
+from telltale.export.quantise import Ends, quantise
 from telltale.frame import Image
 from telltale.model import find_reach, load_run, stride_of
+from telltale.model.rounded import ranges_of
 from telltale.progress import Progress, Quiet
 from telltale.project import Smooth, Unsure
 from telltale.tasks import Task
@@ -80,10 +81,13 @@ def export_run(
             backbone=config.train.backbone,
             parameters=config.fused_parameters,
             macs=config.macs,
+            ranges=tuple(ranges_of(network)),
             **({"stride": stride_of(network), "reach": find_reach(network)} if config.input.fit == "tile" else {}),
         ),
         code={"trained with telltale": config.code_version} if config.code_version else {},
     )
+    if config.train.quantise:
+        network = network.fused()  # in floating point: rounding is each int8 form's own
     task = about.make_task()
     shipped = (calibration or training) if options.golden == "pictures" else ()
     try:
@@ -132,7 +136,7 @@ def export_network(
     gate(comparisons)
     expected = forms[0].run(inputs)
 
-    small = make_int8(forms[0], training or calibration, inputs, options)
+    small = make_int8(forms[0], training or calibration, inputs, about.model.ranges, options)
     timed = latencies([*forms, *([small] if small else [])], inputs[:1])
     variants = {form.name: _variant(form, timed, comparisons) for form in forms}
     if small is not None:
@@ -216,13 +220,15 @@ def make_forms(deployed: Deployed, about: BundleSpec, options: Options, progress
     return forms
 
 
-def make_int8(form: Form, pictures: Pictures | None, inputs: Images, options: Options) -> Form | None:
-    """The float ONNX form in int8, its ranges from these pictures; None where it is not wanted."""
+def make_int8(
+    form: Form, pictures: Pictures | None, inputs: Images, ranges: Sequence[Ends | None], options: Options
+) -> Form | None:
+    """The float ONNX form in int8, its ranges as learned or from these pictures; None where it is not wanted."""
     if options.int8 == "never":
         return None
     images = inputs if pictures is None else pictures.images
     chosen = images[spread(range(len(images)), QUANTISE_PICTURES)]
-    return onnx_form("int8", INT8, quantise(form.data, chosen))
+    return onnx_form("int8", INT8, quantise(form.data, chosen, ranges))
 
 
 class _Logits(nn.Module):

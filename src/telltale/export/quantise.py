@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -18,6 +19,9 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from telltale.bundle.predictor import INPUT
 
 BATCH = 16
+
+Ends = tuple[float, float]
+"""Least and largest value of a tensor."""
 
 
 class _Pictures(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime ships no types
@@ -31,7 +35,7 @@ class _Pictures(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime shi
         return None if batch is None else {INPUT: batch}
 
 
-def quantise(model: bytes, images: NDArray[np.uint8]) -> bytes:
+def quantise(model: bytes, images: NDArray[np.uint8], ranges: Sequence[Ends | None] = ()) -> bytes:
     """The same contract, convolutions in int8.
 
     QUInt8 activations with per-channel QInt8 weights: QInt8 activations were measured slower than float on x86.
@@ -40,6 +44,7 @@ def quantise(model: bytes, images: NDArray[np.uint8]) -> bytes:
 
     images: (N, H, W, 3) uint8 to measure the ranges of activations on, from the training split: the calibration
     split is kept for thresholds, whose guarantee needs a model that has not seen it.
+    ranges: learned ones of the model's sums, in their order, in the place of what the pictures show.
     """
     with tempfile.TemporaryDirectory() as folder, _quiet():
         source, prepared, target = (Path(folder) / name for name in ("float.onnx", "prepared.onnx", "int8.onnx"))
@@ -57,6 +62,7 @@ def quantise(model: bytes, images: NDArray[np.uint8]) -> bytes:
             calibrate_method=CalibrationMethod.MinMax,
             op_types_to_quantize=["Conv", "Relu"],
             nodes_to_exclude=_stem(onnx.load(prepared)),
+            extra_options={"TensorQuantOverrides": _overrides(onnx.load(prepared), ranges)},
         )
         quantised = onnx.load(target)
         onnx.checker.check_model(quantised)
@@ -72,6 +78,26 @@ def _stem(model: onnx.ModelProto) -> list[str]:
     convs = [index for index, node in enumerate(model.graph.node) if node.op_type == "Conv"]
     end = convs[1] if len(convs) > 1 else len(model.graph.node)
     return [node.name for node in list(model.graph.node)[:end]]
+
+
+def _overrides(model: onnx.ModelProto, ranges: Sequence[Ends | None]) -> dict[str, list[dict[str, Any]]]:
+    """onnxruntime's words for learned ranges, by the name of the tensor behind each convolution and its ReLU."""
+    nodes = list(model.graph.node)
+    readers = {name: [node for node in nodes if name in node.input] for node in nodes for name in node.output}
+
+    def sums(node: onnx.NodeProto) -> bool:
+        joins = node.op_type == "Add" and all(name in readers for name in node.input)
+        return node.op_type == "Conv" or (joins and any(n.op_type == "Conv" for n in readers[node.output[0]]))
+
+    found: dict[str, list[dict[str, Any]]] = {}
+    # The dense layers behind the convolutions stay in float here.
+    for node, ends in zip([node for node in nodes if sums(node)], ranges, strict=False):
+        if ends is None or node.op_type != "Conv":
+            continue
+        after = readers[node.output[0]]
+        name = after[0].output[0] if len(after) == 1 and after[0].op_type == "Relu" else node.output[0]
+        found[name] = [{"rmin": np.float32(ends[0]), "rmax": np.float32(ends[1])}]
+    return found
 
 
 @contextmanager

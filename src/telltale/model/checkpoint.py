@@ -20,6 +20,7 @@ from torch import Tensor
 
 from telltale.errors import TrainError
 from telltale.model.network import Network, build
+from telltale.model.rounded import rounded
 from telltale.project import Input, Train, validate
 from telltale.tasks import from_spec
 from telltale.tasks.task import Json
@@ -33,7 +34,7 @@ class RunConfig(BaseModel):
 
     groups: group to the part it played, "train" or "watch". leak_allowed: leaks were found and overridden.
     hints: how many numbers were learned beside the labels. teacher: the key of the weights it learned from.
-    start: the run whose pruned weights it began with.
+    start: the run whose weights, pruned or to be rounded, it began with.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -160,5 +161,7 @@ def load_run(run_dir: str | Path, *, which: str = BEST) -> tuple[Network, RunCon
     checkpoint = load(folder / which)
     size = config.input
     network = build(config.train.backbone, from_spec(config.task), size.height, size.width, hints=config.hints)
+    if config.train.quantise:
+        network = rounded(network)
     restore(network, checkpoint.averaged, folder / which)
     return network.eval(), config

@@ -1,12 +1,13 @@
 """What a network costs where it runs: multiply-adds, flash and memory. Knows nothing of training.
 
-Flash and memory are estimates for an int8 net in C; the generated C (`telltale export --to c`) states its own.
+`cost_of` estimates flash and memory of an int8 net in C; `telltale.export.c.price` knows what the generated C will
+state. Both are a `Price`, and whoever compares networks is given one.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -31,15 +32,24 @@ BYTES = {"": 1.0, "K": 1024.0, "M": 1024.0**2, "G": 1024.0**3}
 class Cost:
     """Of one picture through the fused net.
 
-    macs: multiply-adds of convolutions and dense layers. parameters: weights and biases. flash: bytes of int8 weights,
-    what each channel needs beside them, and the runtime's code. ram: bytes, the most that is alive at once: a layer's
-    int8 input and output, the picture among them, and what a later layer still needs.
+    macs: multiply-adds of convolutions and dense layers. parameters: weights and biases. constants: bytes of int8
+    weights and what each channel needs beside them. ram: bytes, the most that is alive at once: a layer's int8 input
+    and output, the picture among them, and what a later layer still needs.
     """
 
     macs: int
     parameters: int
-    flash: int
+    constants: int
     ram: int
+
+    @property
+    def flash(self) -> int:
+        """Bytes: the constants and the runtime's code."""
+        return self.constants + CODE
+
+
+Price = Callable[[Network], Cost]
+"""What a network, fused or not, costs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +89,14 @@ def read_budget(text: str, *, names: tuple[str, ...] = ("macs", "parameters", "f
 
 
 def cost_of(network: Network) -> Cost:
-    """By running one picture."""
-    macs, flash, peak = 0, CODE, 0
+    """An estimate, by running one picture."""
+    macs, constants, peak = 0, 0, 0
 
     def count(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        nonlocal macs, flash, peak
+        nonlocal macs, constants, peak
         assert isinstance(module, nn.Conv2d | nn.Linear)
         macs += module.weight[0].numel() * output[0].numel()
-        flash += module.weight.numel() + CHANNEL * len(module.weight)
+        constants += module.weight.numel() + CHANNEL * len(module.weight)
         peak = max(peak, inputs[0][0].numel() + output[0].numel())
 
     twin = network.fused().cpu()
@@ -102,13 +112,13 @@ def cost_of(network: Network) -> Cost:
             kept = sum(one[0].numel() for one in maps[twin.head.first : -1])
         # `cam`, the activation map of `states`, has no layer of its own: it is for people, not for a camera.
         twin.head.eval()(maps)
-    return Cost(macs, parameters, flash, peak + kept)
+    return Cost(macs, parameters, constants, peak + kept)
 
 
-def cost_of_plan(backbone: str, task: Task, height: int, width: int) -> Cost:
+def cost_of_plan(backbone: str, task: Task, height: int, width: int, price: Price = cost_of) -> Cost:
     """What a fresh network of this backbone would cost; the global random state stays as it is. Raises ConfigError."""
     with torch.random.fork_rng(devices=[]):
-        return cost_of(build(backbone, task, height, width))
+        return price(build(backbone, task, height, width))
 
 
 def _factors(name: str) -> Mapping[str, float]:

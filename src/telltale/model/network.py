@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from telltale.model.backbones import Backbone, hidden_of, make_backbone
 from telltale.model.heads import Shape, make_head
+from telltale.model.rounding import unround
 from telltale.model.unet import STRIDE as UNET_STRIDE
 from telltale.model.unet import UnetTiny
 from telltale.tasks import Task
@@ -55,10 +56,11 @@ class Network(nn.Module):
         return outputs
 
     def fused(self) -> Network:
-        """A copy for export, in eval mode: every layer one convolution; the same function to rounding."""
+        """A copy for export, in eval mode: every layer one plain convolution; the same function to rounding."""
         twin = copy.deepcopy(self).eval()
         cast(Fusable, twin.backbone).fuse()
         cast(Fusable, twin.head).fuse()
+        unround(twin)
         twin.hint = None
         return twin
 

@@ -9,8 +9,16 @@ from html import escape
 WIDTH, HEIGHT, LEFT, TOP, RIGHT, BOTTOM = 560, 320, 64, 44, 190, 48
 
 
-def draw_frontier(points: Sequence[tuple[float, float, str]], best: Sequence[bool], title: str) -> str:
-    """points: (multiply-adds, accuracy 0 to 1, what it is) each; best: which lie on the frontier, drawn as a line."""
+WATCHED = "accuracy on watched groups"
+
+
+def draw_frontier(
+    points: Sequence[tuple[float, float, str]], best: Sequence[bool], title: str, *, what: str = WATCHED
+) -> str:
+    """points: (multiply-adds, accuracy 0 to 1, what it is) each; best: which lie on the frontier, drawn as a line.
+
+    what: the accuracy's name, for the axis.
+    """
     xs = [math.log10(max(x, 1)) for x, _, _ in points]
     low_x, high_x = min(xs, default=0) - 0.1, max(xs, default=1) + 0.1
     ys = [y for _, y, _ in points]
@@ -35,8 +43,10 @@ def draw_frontier(points: Sequence[tuple[float, float, str]], best: Sequence[boo
         text = f"{tick / 1e6:g} M"
         parts.append(f'<text x="{x:.1f}" y="{TOP + HEIGHT + 18}" text-anchor="middle" fill="#555">{text}</text>')
     middle, below = LEFT + WIDTH / 2, TOP + HEIGHT + 38
-    what = "accuracy on watched groups, over multiply-adds a picture"
-    parts.append(f'<text x="{middle}" y="{below}" text-anchor="middle" fill="#333">{what}</text>')
+    named = "multiply-adds a picture (logarithmic)"
+    parts.append(f'<text x="{middle}" y="{below}" text-anchor="middle" fill="#333">{named}</text>')
+    side = f'x="16" y="{TOP + HEIGHT / 2}" transform="rotate(-90 16 {TOP + HEIGHT / 2})"'
+    parts.append(f'<text {side} text-anchor="middle" fill="#333">{escape(what)}</text>')
     parts += _marks(points, best, at)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {LEFT + WIDTH + RIGHT} {TOP + HEIGHT + BOTTOM}"'

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from telltale.errors import ConfigError, TrainError
-from telltale.model.cost import Budget, Cost, cost_of_plan
+from telltale.model.cost import Budget, Cost, Price, cost_of, cost_of_plan
 from telltale.model.plan import make_plan
 from telltale.project import Input
 from telltale.tasks import Task
@@ -37,7 +37,7 @@ class Candidate:
     use: float
 
 
-def propose(task: Task, size: Input, budget: Budget, tries: int) -> list[Candidate]:
+def propose(task: Task, size: Input, budget: Budget, tries: int, *, price: Price = cost_of) -> list[Candidate]:
     """At most `tries` nets that fit, of different shapes and sizes. Raises TrainError where none fits."""
     shapes = [
         (width, height, stages, growth, deep)
@@ -50,7 +50,7 @@ def propose(task: Task, size: Input, budget: Budget, tries: int) -> list[Candida
     levels: list[list[Candidate]] = [[] for _ in SHARES]
     smallest = float("inf")
     for width, height, stages, growth, deep in shapes:
-        widening = _widen(task, width, height, stages, growth, deep, budget)
+        widening = _widen(task, width, height, stages, growth, deep, budget, price)
         smallest = min(smallest, widening[0].use if widening else float("inf"))
         for level, share in zip(levels, SHARES, strict=True):
             fits = [one for one in widening if one.use <= share]
@@ -76,7 +76,7 @@ def _sizes(size: Input) -> list[tuple[int, int]]:
 
 
 def _widen(
-    task: Task, width: int, height: int, stages: int, growth: float, deep: bool, budget: Budget
+    task: Task, width: int, height: int, stages: int, growth: float, deep: bool, budget: Budget, price: Price
 ) -> list[Candidate]:
     """One shape from narrow to wide; the first whatever it costs, the others as long as they fit."""
     found: list[Candidate] = []
@@ -85,7 +85,7 @@ def _widen(
         layers = [[w, w] if deep and k >= stages - 2 else [w] for k, w in enumerate(widths)]
         plan = str(make_plan(layers, max(8, widths[-1]) if task.kind == "states" else None))
         try:
-            cost = cost_of_plan(plan, task, height, width)
+            cost = cost_of_plan(plan, task, height, width, price)
         except ConfigError:  # a mask's input that this many stages do not divide
             return []
         use = budget.use(cost)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from telltale.errors import TrainError
 from telltale.model.backbones import Branched, PlainNet
-from telltale.model.cost import Budget, Cost, cost_of, cost_of_plan
+from telltale.model.cost import Budget, Price, cost_of, cost_of_plan
 from telltale.model.heads import StatesHead
 from telltale.model.mask_head import MaskHead
 from telltale.model.network import Network, build
@@ -50,21 +50,22 @@ def prune(
     backward: Backward,
     *,
     batches: int = 24,
+    price: Price = cost_of,
     progress: Progress = Quiet(),  # noqa: B008 - Quiet has no state
 ) -> tuple[Network, Plan]:
     """A smaller network that fits, with the weights that are left, and its plan.
 
-    backward: by which to measure what matters, on `batches` batches in each of ROUNDS rounds.
+    backward: by which to measure what matters, on `batches` batches in each of ROUNDS rounds. price: what a net costs.
     Raises TrainError where the net is no chain, or cannot be made so small.
     """
     if not isinstance(network.backbone, PlainNet):
         raise TrainError("--prune", expected="a plain backbone", got=type(network.backbone).__name__)
     small = copy.deepcopy(network).float()
-    first = budget.use(cost_of(small))
+    first = budget.use(price(small))
     for k in range(1, ROUNDS + 1):
         scores = importance(small, backward, range((k - 1) * batches, k * batches), progress)
         # The same share goes in each round; the last reaches the budget.
-        small = thin(small, _choose(small, scores, budget, max(1.0, first ** (1 - k / ROUNDS))))
+        small = thin(small, _choose(small, scores, budget, max(1.0, first ** (1 - k / ROUNDS)), price))
     return small.eval(), plan_of(small)
 
 
@@ -127,12 +128,12 @@ def thin(network: Network, kept: Kept) -> Network:
     return small
 
 
-def _choose(network: Network, scores: Sequence[Tensor], budget: Budget, target: float) -> Kept:
+def _choose(network: Network, scores: Sequence[Tensor], budget: Budget, target: float, price: Price) -> Kept:
     """What is kept so that at most `target` times the budget is used: greedily, the least important for its cost."""
     order = [torch.argsort(score, descending=True) for score in scores]
     counts = [len(score) for score in scores]
     plan = plan_of(network)
-    use = budget.use(cost_of(network))
+    use = budget.use(price(network))
     while use > target:
         best: tuple[float, int, int, float] | None = None
         for k, count in enumerate(counts):
@@ -140,7 +141,8 @@ def _choose(network: Network, scores: Sequence[Tensor], budget: Budget, target: 
             step = count % STEP or max(STEP, count // 16 // STEP * STEP)
             if count - step < FEWEST:
                 continue
-            saved = use - budget.use(_cost_of(network, _trial(plan, counts, k, step)))
+            trial = _trial(plan, counts, k, step)
+            saved = use - budget.use(cost_of_plan(trial, network.task, network.height, network.width, price))
             if saved <= 0:
                 continue
             lost = float(scores[k][order[k][count - step : count]].sum())
@@ -165,10 +167,6 @@ def _trial(plan: Plan, counts: Sequence[int], k: int, step: int) -> str:
     widths = iter(left)
     stages = [[next(widths) for _ in stage] for stage in plan.stages]
     return str(make_plan(stages, next(widths, None)))
-
-
-def _cost_of(network: Network, plan: str) -> Cost:
-    return cost_of_plan(plan, network.task, network.height, network.width)
 
 
 def _gate(norm: nn.BatchNorm2d | nn.BatchNorm1d) -> Tensor:

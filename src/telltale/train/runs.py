@@ -32,6 +32,7 @@ from telltale.model.checkpoint import (
     write_config,
 )
 from telltale.model.network import Network, build, count_macs, count_parameters
+from telltale.model.rounded import rounded
 from telltale.project import Project, Train
 from telltale.train.device import make_fabric, pick_threads
 from telltale.train.feed import Feed
@@ -119,6 +120,10 @@ def run(
     torch.manual_seed(chosen.seed)
     size = project.config.input
     network = build(chosen.backbone, task, size.height, size.width, hints=data.hints)
+    if chosen.quantise:
+        if not start and not begun:
+            raise TrainError("train.quantise", expected="a run to begin with", got="none", next="`train --quantise`")
+        network = rounded(network)
     if start:
         start.put_into(network)
     elif begun and begun.start:

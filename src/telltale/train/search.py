@@ -15,7 +15,7 @@ from pathlib import Path
 
 from telltale.errors import TrainError
 from telltale.model.checkpoint import load_run
-from telltale.model.cost import Budget
+from telltale.model.cost import Budget, Price, cost_of
 from telltale.project import Project, Train
 from telltale.train.feeds import Steps, silent
 from telltale.train.frontier_picture import draw_frontier
@@ -59,16 +59,18 @@ def fit(
     name: str | None = None,
     allow_leak: bool = False,
     settings: Train | None = None,
+    price: Price = cost_of,
     steps: Steps = silent,
 ) -> Fitted:
     """Try nets that fit the budget for `minutes` in all; table and picture in `runs/NAME/` after each.
 
+    price: what a net costs; the table says what it says.
     Raises what `run` raises; TrainError where nothing fits, or nothing is kept aside to judge by.
     """
     chosen = settings or project.config.train
     chosen = chosen.model_copy(update={"watch": chosen.watch or WATCH, "epochs": None, "patience": 0})
     task = project.config.make_task()
-    candidates = propose(task, project.config.input, budget, tries)
+    candidates = propose(task, project.config.input, budget, tries, price=price)
     folder = _folder(project, name)
     rungs = max(1, min(RUNGS, len(candidates).bit_length() - 1))
     done: dict[Candidate, Tried] = {}
@@ -144,11 +146,11 @@ def as_csv(tried: Sequence[Tried]) -> str:
     best = frontier(tried)
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    sizes = ["plan", "width", "height", "macs", "ram", "flash", "parameters"]
+    sizes = ["plan", "width", "height", "macs", "ram", "constants", "flash", "parameters"]
     writer.writerow([*sizes, "merit", "loss", "minutes", "frontier", "run"])
     for one in rank(tried):
         c = one.candidate
-        row = [c.plan, c.width, c.height, c.cost.macs, c.cost.ram, c.cost.flash, c.cost.parameters]
+        row = [c.plan, c.width, c.height, c.cost.macs, c.cost.ram, c.cost.constants, c.cost.flash, c.cost.parameters]
         writer.writerow([*row, f"{one.merit:.5f}", f"{one.loss:.5f}", f"{one.minutes:.3g}", int(one in best), one.run])
     return out.getvalue()
 

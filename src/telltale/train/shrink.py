@@ -8,7 +8,7 @@ import torch
 
 from telltale.errors import Interrupted
 from telltale.model.checkpoint import load_run
-from telltale.model.cost import Budget, Cost, cost_of
+from telltale.model.cost import Budget, Cost, Price, cost_of
 from telltale.model.network import Network
 from telltale.project import Project, Train
 from telltale.tasks import Task
@@ -44,11 +44,12 @@ def prune_run(
     name: str | None = None,
     allow_leak: bool = False,
     changes: dict[str, object] | None = None,
+    price: Price = cost_of,
     steps: Steps = silent,
 ) -> Pruned:
     """Prune the run `source` (None: the newest) to the budget and train on as run `name`.
 
-    changes: of the settings the run was trained with; without it the learning rate is halved.
+    changes: of the settings the run was trained with; without it the learning rate is halved. price: what a net costs.
     Raises what `run` raises, and TrainError where the net cannot be made to fit.
     """
     folder = find_run(project, source)
@@ -62,7 +63,7 @@ def prune_run(
         }
     )
     project = Project(project.root, project.config.model_copy(update={"input": config.input, "task": config.task}))
-    small, plan = _pruned(project, network, budget, settings, allow_leak, steps)
+    small, plan = _pruned(project, network, budget, settings, allow_leak, price, steps)
     result = run(
         project,
         name=name,
@@ -71,11 +72,17 @@ def prune_run(
         start=Start(folder.name, small.state_dict()),
         steps=steps,
     )
-    return Pruned(result, plan, cost_of(network), cost_of(small))
+    return Pruned(result, plan, price(network), price(small))
 
 
 def _pruned(
-    project: Project, network: Network, budget: Budget, settings: Train, allow_leak: bool, steps: Steps
+    project: Project,
+    network: Network,
+    budget: Budget,
+    settings: Train,
+    allow_leak: bool,
+    price: Price,
+    steps: Steps,
 ) -> tuple[Network, str]:
     examples, _ = read_examples(project, allow_leak, unlabelled=settings.teacher is not None)
     try:
@@ -86,6 +93,7 @@ def _pruned(
                 budget,
                 backward_on(feed, network.task, settings),
                 batches=BATCHES,
+                price=price,
                 progress=progress,
             )
     except KeyboardInterrupt as stop:

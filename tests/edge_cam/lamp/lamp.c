@@ -60,6 +60,12 @@ tt_status tt_read(const tt_session *session, size_t index, float *values, size_t
     return TT_OK;
 }
 
+tt_status tt_selftest_some(const tt_net *net, void *arena, size_t bytes, uint32_t most)
+{
+    (void)most;
+    return telltale_selftest(net, arena, bytes);
+}
+
 tt_status telltale_selftest(const tt_net *net, void *arena, size_t bytes)
 {
     return arena && bytes >= net->arena_bytes ? TT_OK : TT_ERROR_ARENA;

@@ -240,18 +240,6 @@ def patch(rng: np.random.Generator, scene: Scene) -> Mark | None:
     return Mark(box, cover, np.asarray(full, np.float32), {**shape, "blend": how, "gain": round(gain, 3)})
 
 
-MAKERS: dict[str, Maker] = {
-    "scratch": scratch,
-    "dent": dent,
-    "pit": pit,
-    "stain": stain,
-    "rust": rust,
-    "crack": crack,
-    "patch": patch,
-}
-"""Kind to what draws it."""
-
-
 # --- shared by the shapes above ---------------------------------------------------------------------------------------
 
 

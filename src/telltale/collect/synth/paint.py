@@ -15,7 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from telltale.collect.synth.defects import MAKERS, Box, Mark, Scene
+from telltale.collect.synth.defects import Box, Mark, Scene
+from telltale.collect.synth.kinds import MAKERS
 from telltale.collect.synth.metal import expose, make_metal
 from telltale.errors import ConfigError
 from telltale.frame import Image

@@ -25,6 +25,8 @@ COLOURS = {
     "stain": (204, 121, 167),
     "rust": (0, 200, 150),
     "crack": (255, 110, 60),
+    "finish": (60, 120, 255),
+    "chip": (160, 220, 100),
     "patch": (255, 255, 255),
 }
 """After Okabe and Ito (2008): apart for every kind of colour vision."""

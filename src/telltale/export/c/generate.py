@@ -21,8 +21,9 @@ from telltale.export.c.integer import IntegerNet
 from telltale.export.c.layers import Program, program_of
 from telltale.export.c.pattern import pattern
 from telltale.export.c.plan import Plan, plan_memory
-from telltale.export.c.quantise import calibrate, quantise
+from telltale.export.c.quantise import quantise
 from telltale.export.c.read import Pixels, read_onnx
+from telltale.export.c.scales import calibrate, with_ranges
 from telltale.export.c.simplify import simplify
 from telltale.export.c.toolchain import runtime_files
 from telltale.progress import Progress, Quiet
@@ -88,6 +89,7 @@ def generate(
     pixels: Pixels | None = None,
     outputs: Sequence[str] | None = None,
     size: tuple[int, int] | None = None,
+    ranges: Sequence[tuple[float, float] | None] = (),
     progress: Progress | None = None,
 ) -> Generated:
     """C for a model.
@@ -95,6 +97,7 @@ def generate(
     pictures: (N, H, W, C) uint8 at the model's input size, from which int8 learns its ranges; noise without.
     inputs: on which the answers are kept as expected; the first pictures without.
     size: (height, width) where the model leaves them open.
+    ranges: of each sum, where training learned them (`telltale train --quantise`).
     pixels: what a byte stands for where the model takes floats; byte / 255 without.
     Raises ExportError (what C cannot do, pictures that do not fit), ParityError (the graph as read is not the model).
     """
@@ -111,7 +114,8 @@ def generate(
     progress.advance(1, "read")
     tests = [pattern(seed, *whole) for seed in SEEDS]
     if numbers == "int8":
-        net = quantise(graph, calibrate(graph, given))
+        seen = calibrate(graph, given)
+        net = quantise(graph, with_ranges(graph, seen, ranges) if ranges else seen)
         program = program_of(net)
         golden = [Golden(seed, zlib.crc32(_raw(net, picture))) for seed, picture in zip(SEEDS, tests, strict=True)]
         expected, answers = _integer_answers(net, shown)

@@ -57,6 +57,7 @@ def export_c(
         inputs=golden.inputs,
         numbers=numbers,
         size=(bundle.spec.input.height, bundle.spec.input.width),
+        ranges=bundle.spec.model.ranges,
         progress=progress,
     )
     allowed = bundle.spec.tolerance.int8 if numbers == "int8" else bundle.spec.tolerance.runtime
@@ -65,7 +66,7 @@ def export_c(
             f"{bundle.path.name} in C ({numbers})",
             expected=f"answers within {allowed:g} of the golden set",
             got=f"{made.delta:.3g}",
-            next="give more pictures with --pictures, or take --number float32",
+            next="more pictures (--pictures), `telltale train --quantise` and export again, or --numbers float32",
         )
     proofs = prove(made.files, made.name, numbers, made.inputs, made.expected)
     raise_if_bad(bundle.path.name, proofs)
@@ -114,4 +115,6 @@ def about(bundle: Bundle) -> About:
         labels=labels,
         average_s=spec.smoothing.average_s,
         dwell_s=spec.smoothing.dwell_s,
+        min_area=spec.task.get("min_area") or 0,
+        mm_per_px=spec.task.get("mm_per_px") or 0.0,
     )

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import singledispatchmethod
 
 import numpy as np
-from numpy.typing import NDArray
 
 from telltale.errors import ExportError
 from telltale.export.c import integer
-from telltale.export.c.floats import run, unary
+from telltale.export.c.floats import unary
 from telltale.export.c.graph import (
     Add,
     AveragePool,
@@ -32,6 +30,7 @@ from telltale.export.c.graph import (
     Unary,
 )
 from telltale.export.c.integer import IntegerNet, Integers, Rescale, Step, Tensor
+from telltale.export.c.scales import Seen, leaves_wide, moved, same_scale
 
 LARGEST = 127
 """Of a weight: two products of 127 * -128 fit 16 bits."""
@@ -44,27 +43,6 @@ HEADROOM = 4.0
 
 STEEPEST = 1 - 2**-20
 """No multiplier is 1 or more."""
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """Least and largest value of a tensor over the calibration pictures, 0 among them."""
-
-    low: float
-    high: float
-
-
-def calibrate(graph: Graph, pictures: Iterable[NDArray[np.uint8]]) -> dict[str, Seen]:
-    """What each tensor holds over the pictures, (H, W, C) uint8 each."""
-    seen: dict[str, Seen] = {}
-    for picture in pictures:
-        for name, value in run(graph, picture).items():
-            old = seen.get(name, Seen(0.0, 0.0))
-            seen[name] = Seen(min(old.low, float(value.min())), max(old.high, float(value.max())))
-    bad = [name for name, range_ in seen.items() if not np.isfinite([range_.low, range_.high]).all()]
-    if not seen or bad:
-        raise ExportError("calibration", expected="pictures with finite answers", got=", ".join(bad) or "no picture")
-    return seen
 
 
 def quantise(graph: Graph, seen: dict[str, Seen]) -> IntegerNet:
@@ -100,8 +78,8 @@ class _Quantiser:
         self.seen = dict(seen)
         self.steps: list[Step] = []
         self.tensors: dict[str, Tensor] = {}
-        self.moved = _moved(graph)
-        self.wide = {o.out for o in graph.operators if _leaves_wide(graph, o)}
+        self.moved = moved(graph)
+        self.wide = {o.out for o in graph.operators if leaves_wide(graph, o)}
 
     def run(self) -> IntegerNet:
         picture = self.graph.picture
@@ -115,7 +93,7 @@ class _Quantiser:
     # ---- scales ----
 
     def _settle_scales(self) -> None:
-        groups = _same_scale(self.graph)
+        groups = same_scale(self.graph)
         for names in groups:
             self._set(names, min(self._range(n).low for n in names), max(self._range(n).high for n in names), 0.0)
         group_of = {name: names for names in groups for name in names}
@@ -126,7 +104,7 @@ class _Quantiser:
                 if needed > self.tensors[operator.out].scale * STEEPEST:
                     names = group_of[operator.out]
                     low, high = min(self._range(n).low for n in names), max(self._range(n).high for n in names)
-                    self._set(names, low, high, needed / STEEPEST * (1 + 1e-9))
+                    self._set(names, low, high, needed / STEEPEST)
                     changed = True
             if not changed:
                 return
@@ -149,10 +127,10 @@ class _Quantiser:
             if isinstance(maker, Softmax) or (isinstance(maker, Unary) and maker.sources[0] in self.wide):
                 self.tensors[name] = Tensor(shape, "i16", 1 / 32768, 0)
             elif name in self.wide:
-                scale = max(max(-low, high) * HEADROOM / 32767, least, 1e-30)
-                self.tensors[name] = Tensor(shape, "i16", _single(scale), 0)
+                scale = _single(max(max(-low, high) * HEADROOM / 32767, 1e-30), least)
+                self.tensors[name] = Tensor(shape, "i16", scale, 0)
             elif name != self.graph.picture.name:
-                scale = _single(max((high - low) / 255, least, 1e-30))
+                scale = _single(max((high - low) / 255, 1e-30), least)
                 zero = int(np.clip(np.round(-128 - low / scale), -128, 127))
                 self.tensors[name] = Tensor(shape, "i8", scale, zero)
 
@@ -391,53 +369,7 @@ class _Quantiser:
         self.steps.append(integer.IntSoftmax(sources=operator.sources, out=operator.out, coarse=coarse, fine=fine))
 
 
-def _single(scale: float) -> float:
-    """As C will hold it."""
-    return float(np.float32(scale))
-
-
-def _leaves_wide(graph: Graph, operator: Operator) -> bool:
-    """Whether a dense layer's result is only read as an answer: then it keeps 16 bits, and a probability is not one of
-    256."""
-    if not isinstance(operator, Dense) or not operator.clamp.open:
-        return False
-    readers = graph.readers(operator.out)
-    for reader in readers:
-        last = isinstance(reader, Softmax) or (isinstance(reader, Unary) and reader.kind == "sigmoid")
-        if not last or graph.readers(reader.out):
-            return False
-    return bool(readers) or graph.is_output(operator.out)
-
-
-def _moved(graph: Graph) -> dict[str, Resize]:
-    """Tensors that a resize makes for one concatenation alone: it writes into the concatenation at once."""
-    found = {}
-    for operator in graph.operators:
-        readers = graph.readers(operator.out)
-        if not isinstance(operator, Resize) or len(readers) != 1 or graph.is_output(operator.out):
-            continue
-        if isinstance(readers[0], Concat) and readers[0].sources.count(operator.out) == 1:
-            found[operator.out] = operator
-    return found
-
-
-def _same_scale(graph: Graph) -> list[tuple[str, ...]]:
-    """Tensors that must share one scale and zero point, together."""
-    parent: dict[str, str] = {name: name for name in (graph.picture.name, *(o.out for o in graph.operators))}
-    for operator in graph.operators:
-        for source in operator.sources:
-            parent.setdefault(source, source)
-
-    def root(name: str) -> str:
-        while parent[name] != name:
-            name = parent[name]
-        return name
-
-    for operator in graph.operators:
-        if isinstance(operator, (MaxPool, AveragePool, Resize, Shuffle, Concat)):
-            for source in operator.sources:
-                parent[root(source)] = root(operator.out)
-    groups: dict[str, list[str]] = {}
-    for name in parent:
-        groups.setdefault(root(name), []).append(name)
-    return [tuple(names) for names in groups.values()]
+def _single(scale: float, least: float) -> float:
+    """As C will hold it, and no less than `least`."""
+    found = np.float32(max(scale, least))
+    return float(found if float(found) >= least else np.nextafter(found, np.float32(np.inf)))

@@ -18,6 +18,7 @@ from telltale.export.c.graph import (
     Operator,
     Range,
     Scale,
+    Shuffle,
     Unary,
     Window,
     live,
@@ -26,9 +27,32 @@ from telltale.export.c.graph import (
 
 def simplify(graph: Graph) -> Graph:
     """Scalings and clamps folded into the convolution before them, x * sigmoid(x) one operator, the rest dropped."""
+    graph = _scale_first(live(graph))
     for rewrite in (_gate, _fold_scale, _fold_clip):
         graph = _rewrite(live(graph), rewrite)
     return replace(graph, operators=tuple(_plain(graph, operator) for operator in graph.operators))
+
+
+def _scale_first(graph: Graph) -> Graph:
+    """A scaling behind a shuffle moved before it, where it finds the convolution it can become part of."""
+    for operator in graph.operators:
+        maker = _only(graph, operator.sources[0]) if isinstance(operator, Scale) else None
+        if not isinstance(operator, Scale) or not isinstance(maker, Shuffle):
+            continue
+        channels, between = graph.shapes[operator.out].channels, maker.out
+        scale, shift = (
+            np.repeat(np.broadcast_to(numbers, (channels,)), maker.block**2)
+            for numbers in (operator.scale, operator.shift)
+        )
+        first = Scale(sources=maker.sources, out=between, scale=scale, shift=shift)
+        then = Shuffle(sources=(between,), out=operator.out, block=maker.block)
+        swapped = {maker.out: first, operator.out: then}
+        graph = replace(
+            graph,
+            operators=tuple(swapped.get(o.out, o) for o in graph.operators),
+            shapes={**graph.shapes, between: graph.shapes[maker.sources[0]]},
+        )
+    return graph
 
 
 def _rewrite(graph: Graph, rewrite: Callable[[Graph, Operator], tuple[Operator, Operator] | None]) -> Graph:
