@@ -64,7 +64,7 @@ def find_peaks(heat: Floats, boxes: Floats, frame: Frame, most: int) -> Peaks:
         ],
         axis=1,
     )
-    inside = ((centre >= 0) & (centre <= np.array(frame.picture))).all(axis=1)
+    inside = np.asarray(((centre >= 0) & (centre <= np.array(frame.picture))).all(axis=1), np.bool_)
     score = heat[y, x].astype(np.float64)
     order = np.argsort(-score, kind="stable")  # of equals, the first in reading order
     order = order[inside[order]][:most]
@@ -81,9 +81,9 @@ def _is_peak(heat: Floats) -> Bools:
     padded[1:-1, 1:-1] = heat
     out: Bools = np.asarray(heat > 0, np.bool_)
     for dy, dx in ((0, 0), (0, 1), (0, 2), (1, 0)):
-        out &= heat > padded[dy : dy + rows, dx : dx + columns]
+        out &= np.greater(heat, padded[dy : dy + rows, dx : dx + columns])
     for dy, dx in ((1, 2), (2, 0), (2, 1), (2, 2)):
-        out &= heat >= padded[dy : dy + rows, dx : dx + columns]
+        out &= np.greater_equal(heat, padded[dy : dy + rows, dx : dx + columns])
     return out
 
 
