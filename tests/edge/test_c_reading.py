@@ -68,7 +68,7 @@ def test_the_projects_own_model_has_its_normalisation_folded_in() -> None:
 
 @pytest.mark.parametrize(("backbone", "most"), [("unet_tiny", 0.01), ("nano", 0.2)])
 def test_a_mask_is_a_map_in_c(backbone: str, most: float) -> None:
-    """Untrained nets: int8 is off by 0.09 to 0.2 in the worst pixel of `nano`, by the seed, so four of them are asked."""
+    """Untrained nets: int8 is off by 0.09 to 0.2 in the worst pixel of `nano`, by the seed: four of them are asked."""
     import torch
 
     from telltale.export.deploy import Deployed, to_onnx
