@@ -8,9 +8,10 @@ from html import escape
 from pathlib import Path
 
 from telltale.evaluate.bootstrap import LEVEL, Measure
-from telltale.evaluate.boxes import UNBOUNDED, BoxEvaluation, BoxShot
+from telltale.evaluate.boxes import UNBOUNDED, BoxEvaluation, BoxRow
 from telltale.evaluate.charts import dot_range
 from telltale.evaluate.evaluation import share
+from telltale.evaluate.looking import Pair
 
 STYLE = Path(__file__).with_name("report.css")
 
@@ -138,7 +139,7 @@ def _names(evaluation: BoxEvaluation) -> str:
     return f"<section><h2>Name by name</h2>{''.join(cards)}</section>"
 
 
-def _shots(title: str, note: str, shots: list[BoxShot]) -> str:
+def _shots(title: str, note: str, shots: list[Pair[BoxRow]]) -> str:
     cards = "".join(_shot(shot) for shot in shots)
     return (
         f'<section><h2>{title}</h2><p class="note">{escape(note)} Left the picture with what is there in orange, right '
@@ -146,7 +147,7 @@ def _shots(title: str, note: str, shots: list[BoxShot]) -> str:
     )
 
 
-def _shot(shot: BoxShot) -> str:
+def _shot(shot: Pair[BoxRow]) -> str:
     row = shot.row
     pictures = "".join(
         f'<img alt="{escape(row.file, quote=True)}" src="data:image/jpeg;base64,{base64.b64encode(data).decode()}">'

@@ -21,8 +21,8 @@ from telltale.bundle.predictor import Predictor, VariantName
 from telltale.bundle.spec import Guarantee
 from telltale.dataset import Example
 from telltale.errors import BundleError, Interrupted
+from telltale.evaluate.looking import look_at
 from telltale.evaluate.mask_thresholds import control_risk
-from telltale.evaluate.masks import look_at
 from telltale.evaluate.predict import Skipped
 from telltale.progress import Progress, Quiet
 from telltale.project import Unsure

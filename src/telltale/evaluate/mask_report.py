@@ -10,7 +10,8 @@ from pathlib import Path
 from telltale.evaluate.bootstrap import LEVEL, Measure
 from telltale.evaluate.charts import dot_range
 from telltale.evaluate.evaluation import share
-from telltale.evaluate.masks import UNBOUNDED, MaskEvaluation, MaskShot
+from telltale.evaluate.looking import Pair
+from telltale.evaluate.masks import UNBOUNDED, MaskEvaluation, MaskRow
 
 STYLE = Path(__file__).with_name("report.css")
 
@@ -140,7 +141,7 @@ def _names(evaluation: MaskEvaluation) -> str:
     return f"<section><h2>Name by name</h2>{''.join(cards)}</section>"
 
 
-def _shots(title: str, note: str, shots: list[MaskShot]) -> str:
+def _shots(title: str, note: str, shots: list[Pair[MaskRow]]) -> str:
     cards = "".join(_shot(shot) for shot in shots)
     return (
         f'<section><h2>{title}</h2><p class="note">{escape(note)} Left the picture with what is there outlined in '
@@ -149,7 +150,7 @@ def _shots(title: str, note: str, shots: list[MaskShot]) -> str:
     )
 
 
-def _shot(shot: MaskShot) -> str:
+def _shot(shot: Pair[MaskRow]) -> str:
     row = shot.row
     images = "".join(
         f'<img alt="{escape(alt, quote=True)}" src="data:image/jpeg;base64,{base64.b64encode(data).decode()}">'
