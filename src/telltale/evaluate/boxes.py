@@ -14,9 +14,7 @@ import cv2
 from telltale.bundle.bundle import Bundle
 from telltale.bundle.predictor import Predictor, VariantName
 from telltale.dataset import Example
-from telltale.evaluate.bootstrap import Clustered
 from telltale.evaluate.evaluation import between, share
-from telltale.evaluate.facts import facts_of
 from telltale.evaluate.looking import (
     TRUE_EDGE,
     PictureRow,
@@ -26,7 +24,7 @@ from telltale.evaluate.looking import (
     first_of_groups,
     look_through,
 )
-from telltale.evaluate.measured import REPLICATES, Measured, measure_names, warn
+from telltale.evaluate.measured import REPLICATES, Measured, Metrics
 from telltale.frame import Image
 from telltale.progress import Progress
 from telltale.tasks.draw_boxes import draw_boxes
@@ -70,6 +68,8 @@ UNKNOWN = {
     "false_empty": "No test picture is without {name}: false alarms where there is none are not known.",
 }
 """What a metric without a value means."""
+
+METRICS = Metrics(KEYS, UNBOUNDED, UNKNOWN, SHARES)
 
 UNKNOWN_EDGE = (150, 150, 150)
 """RGB of the edge of a region nobody knows."""
@@ -137,25 +137,8 @@ def evaluate_boxes(
         draw=_draw,
     )
     looked = look_through(bundle, examples, variant, progress, way)
-    clustered = Clustered(looked.tallies[group] for group in sorted(looked.tallies))
-    overall, heads = measure_names(task, clustered, replicates, seed, keys=KEYS, unbounded=UNBOUNDED, shares=SHARES)
     found = f"a told centre in the true box, or within {bundle.spec.task.get('near_px')} px of its middle"
-    return BoxEvaluation(
-        title=bundle.spec.name,
-        task=task,
-        rows=looked.rows,
-        score=task.score(clustered.total()),
-        overall=overall,
-        heads=heads,
-        pictures=looked.pictures,
-        groups=len(looked.tallies),
-        shots=looked.pairs,
-        skipped=looked.skipped,
-        warnings=tuple(warn(looked, trained, heads, UNKNOWN)),
-        facts=facts_of(bundle, looked.variant, rule={"found": found}),
-        notes=bundle.spec.unsure.notes,
-        thresholds=bundle.spec.thresholds,
-    )
+    return BoxEvaluation.of(bundle, task, looked, trained, METRICS, {"found": found}, replicates, seed)
 
 
 def _rows(task: Locate, seen: Seen, tally: LocateTally) -> Iterator[BoxRow]:

@@ -17,7 +17,6 @@ from telltale.bundle.predictor import Predictor, VariantName
 from telltale.dataset import Example
 from telltale.evaluate.bootstrap import Clustered, Measure
 from telltale.evaluate.evaluation import between, share
-from telltale.evaluate.facts import facts_of
 from telltale.evaluate.looking import (
     TRUE_EDGE,
     PictureRow,
@@ -27,7 +26,7 @@ from telltale.evaluate.looking import (
     first_of_groups,
     look_through,
 )
-from telltale.evaluate.measured import REPLICATES, Measured, measure_names, warn
+from telltale.evaluate.measured import REPLICATES, Measured, Metrics, measure_names
 from telltale.frame import Image
 from telltale.progress import Progress
 from telltale.tasks import Task
@@ -63,6 +62,8 @@ UNKNOWN = {
     "false_regions_good": "No test picture is without {name}: false alarms on good pictures are not known.",
 }
 """What a metric without a value means."""
+
+METRICS = Metrics(KEYS, UNBOUNDED, UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,31 +123,15 @@ def evaluate_masks(
         draw=_draw,
     )
     looked = look_through(bundle, examples, variant, progress, way)
-    clustered = Clustered(looked.tallies[group] for group in sorted(looked.tallies))
-    overall, heads = measure_masks(task, clustered, replicates, seed)
-    return MaskEvaluation(
-        title=bundle.spec.name,
-        task=task,
-        rows=looked.rows,
-        score=task.score(clustered.total()),
-        overall=overall,
-        heads=heads,
-        pictures=looked.pictures,
-        groups=len(looked.tallies),
-        shots=looked.pairs,
-        skipped=looked.skipped,
-        warnings=tuple(warn(looked, trained, heads, UNKNOWN)),
-        facts=facts_of(bundle, looked.variant, rule={"least region": f"{bundle.spec.task.get('min_area')} pixels"}),
-        notes=bundle.spec.unsure.notes,
-        thresholds=bundle.spec.thresholds,
-    )
+    rule = {"least region": f"{bundle.spec.task.get('min_area')} pixels"}
+    return MaskEvaluation.of(bundle, task, looked, trained, METRICS, rule, replicates, seed)
 
 
 def measure_masks(
     task: Task, clustered: Clustered, replicates: int, seed: int
 ) -> tuple[dict[str, Measure], dict[str, dict[str, Measure]]]:
     """Overall and for each name: every metric of KEYS with its interval."""
-    return measure_names(task, clustered, replicates, seed, keys=KEYS, unbounded=UNBOUNDED)
+    return measure_names(task, clustered, METRICS, replicates, seed)
 
 
 def _rows(task: Task, seen: Seen, tally: MaskTally) -> Iterator[MaskRow]:

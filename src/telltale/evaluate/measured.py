@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Any, Generic, TypeVar
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, Generic, Self, TypeVar
 
 import numpy as np
 
+from telltale.bundle.bundle import Bundle
 from telltale.dataset import Example
 from telltale.evaluate.bootstrap import FEW_GROUPS, Clustered, Measure, percentile, share_interval
+from telltale.evaluate.facts import facts_of
 from telltale.evaluate.looking import Looked, Pair, R
 from telltale.evaluate.predict import Skipped
 from telltale.tasks import Task
@@ -25,8 +28,22 @@ REPLICATES = 400
 T = TypeVar("T", bound=Task)
 
 
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """Which metrics of a score are measured. unbounded: those that may exceed 1.
+
+    unknown: metric to what is said, with {name}, where it has no value for a name. shares: those that are shares of so
+    many cases, and where that number stands; they have an interval at 0 and 1 too.
+    """
+
+    keys: tuple[str, ...]
+    unbounded: frozenset[str]
+    unknown: Mapping[str, str]
+    shares: Mapping[str, str] = field(default_factory=dict)
+
+
 @dataclass(frozen=True)
-class Measured(Generic[T, R]):
+class Measured(ABC, Generic[T, R]):
     """A bundle on a test set. overall, heads: metrics with 95 % intervals; score: every metric, `Task.score`."""
 
     title: str
@@ -44,10 +61,42 @@ class Measured(Generic[T, R]):
     notes: Mapping[str, str]
     thresholds: Mapping[str, Any]
 
+    @classmethod
+    def of(
+        cls,
+        bundle: Bundle,
+        task: T,
+        looked: Looked[R],
+        trained: Sequence[Example],
+        metrics: Metrics,
+        rule: Mapping[str, str],
+        replicates: int,
+        seed: int,
+    ) -> Self:
+        """Measure what was counted. trained: what was trained on; rule: what counts as told or found, in words."""
+        clustered = Clustered(looked.tallies[group] for group in sorted(looked.tallies))
+        overall, heads = measure_names(task, clustered, metrics, replicates, seed)
+        return cls(
+            title=bundle.spec.name,
+            task=task,
+            rows=looked.rows,
+            score=task.score(clustered.total()),
+            overall=overall,
+            heads=heads,
+            pictures=looked.pictures,
+            groups=len(looked.tallies),
+            shots=looked.pairs,
+            skipped=looked.skipped,
+            warnings=tuple(_warn(looked, trained, heads, metrics.unknown)),
+            facts=facts_of(bundle, looked.variant, rule=rule),
+            notes=bundle.spec.unsure.notes,
+            thresholds=bundle.spec.thresholds,
+        )
+
     @property
+    @abstractmethod
     def headline(self) -> str:
         """The one sentence a reader takes home."""
-        raise NotImplementedError
 
     def rules(self) -> dict[str, Json]:
         """What the numbers rest on beside the thresholds, for `to_json`."""
@@ -87,20 +136,9 @@ class Measured(Generic[T, R]):
 
 
 def measure_names(
-    task: Task,
-    clustered: Clustered,
-    replicates: int,
-    seed: int,
-    *,
-    keys: Sequence[str],
-    unbounded: Collection[str],
-    shares: Mapping[str, str] | None = None,
+    task: Task, clustered: Clustered, metrics: Metrics, replicates: int, seed: int
 ) -> tuple[dict[str, Measure], dict[str, dict[str, Measure]]]:
-    """Overall and for each name: every metric of `keys` with its interval; without one where there is one group only.
-
-    unbounded: those that may exceed 1. shares: those that are shares of so many cases, and where that number stands;
-    they have an interval at 0 and 1 too.
-    """
+    """Overall and for each name: every metric with its interval; without one where there is one group only."""
     point = task.score(clustered.total())
     scores = [("overall", None), *(("heads", name) for name in task.names)]
 
@@ -117,29 +155,26 @@ def measure_names(
     for where, name in scores:
         here = part(point, where, name)
         measures = {}
-        for key in keys:
+        for key in metrics.keys:
             drawn = [value for score in again if (value := part(score, where, name)[key]) is not None]
             if here[key] is None or len(drawn) < max(len(again) / 2, 2):
                 measures[key] = Measure(here[key])
-            elif shares and key in shares:
-                count = int(here[shares[key]])
+            elif key in metrics.shares:
+                count = int(here[metrics.shares[key]])
                 measures[key] = share_interval(float(here[key]), count, np.array(drawn, np.float64))
             else:
-                top = np.inf if key in unbounded else 1.0
+                top = np.inf if key in metrics.unbounded else 1.0
                 measures[key] = percentile(float(here[key]), np.array(drawn, np.float64), top)
         out.append(measures)
     return out[0], dict(zip(task.names, out[1:], strict=True))
 
 
-def warn(
+def _warn(
     looked: Looked[Any],
     trained: Sequence[Example],
     heads: Mapping[str, Mapping[str, Measure]],
     unknown: Mapping[str, str],
 ) -> Iterator[str]:
-    """What a reader must know before trusting a number. unknown: metric to what is said, with {name}, where it has no
-    value for a name.
-    """
     groups = looked.tallies
     leaked = sorted(set(groups) & {example.group for example in trained})
     if leaked:
