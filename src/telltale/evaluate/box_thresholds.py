@@ -17,14 +17,19 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from telltale.bundle.bundle import Bundle
-from telltale.bundle.predictor import Predictor, VariantName
-from telltale.bundle.spec import Guarantee
+from telltale.bundle.predictor import VariantName
 from telltale.dataset import Example
-from telltale.errors import BundleError, Interrupted
-from telltale.evaluate.mask_thresholds import control_risk
-from telltale.evaluate.masks import look_at
-from telltale.evaluate.predict import Skipped
-from telltale.progress import Progress, Quiet
+from telltale.errors import BundleError
+from telltale.evaluate.cuts import (
+    control_risk,
+    count_calibration,
+    keep_cuts,
+    least_promise,
+    read_counts,
+    vouch_missed,
+)
+from telltale.evaluate.looking import Seen
+from telltale.progress import Progress
 from telltale.project import Unsure
 from telltale.tasks import Threshold
 from telltale.tasks.binomial import needed, upper_bound
@@ -93,45 +98,35 @@ def tune_boxes(
     task = bundle.task
     assert isinstance(task, Locate)
     scores = {name: Scores() for name in task.names}
-    skipped: list[Skipped] = []
-    try:
-        predictor = Predictor.open(bundle.path, variant=variant)
-        for seen in look_at(predictor, examples, progress or Quiet()):
-            if isinstance(seen, Skipped):
-                skipped.append(seen)
-                continue
-            for k, name in enumerate(task.names):
-                if not seen.target.known[0, k].any():
-                    continue
-                size = frame_of(seen.outputs, 0).picture
-                truth = true_boxes(seen.target.values[0, k], seen.target.hidden[0, k], size)
-                peaks = task.peaks(seen.outputs)[0][k]
-                matched = match_boxes(peaks, truth, task.near_px)
-                mine = scores[name]
-                mine.false += peaks.score[matched.false & (peaks.score >= FAINT)].tolist()
-                if len(truth.boxes):
-                    found = np.zeros(len(truth.boxes))
-                    found[matched.finds[matched.finds >= 0]] = peaks.score[matched.finds >= 0]
-                    mine.reached.setdefault(seen.example.group, []).extend(found.tolist())
-                elif not len(truth.unknown):
-                    mine.empty.append(float(peaks.score.max(initial=0.0)))
-    except KeyboardInterrupt as error:
-        raise Interrupted("thresholds", got="Ctrl-C", next="nothing was changed; run it again") from error
-    if skipped and len(skipped) == len(examples):
-        raise BundleError(
-            f"{bundle.path.name}: calibration", expected="pictures that can be read", got=f"none: {skipped[0].why}"
-        )
+
+    def count(seen: Seen) -> None:
+        for k, name in enumerate(task.names):
+            if seen.target.known[0, k].any():
+                _count(task, seen, k, scores[name])
+
+    count_calibration(bundle, examples, variant, progress, count)
     return _write(bundle, scores, unsure)
+
+
+def _count(task: Locate, seen: Seen, k: int, mine: Scores) -> None:
+    """One picture's boxes of name k."""
+    truth = true_boxes(seen.target.values[0, k], seen.target.hidden[0, k], frame_of(seen.outputs, 0).picture)
+    peaks = task.peaks(seen.outputs)[0][k]
+    matched = match_boxes(peaks, truth, task.near_px)
+    mine.false += peaks.score[matched.false & (peaks.score >= FAINT)].tolist()
+    if len(truth.boxes):
+        found = np.zeros(len(truth.boxes))
+        found[matched.finds[matched.finds >= 0]] = peaks.score[matched.finds >= 0]
+        mine.reached.setdefault(seen.example.group, []).extend(found.tolist())
+    elif not len(truth.unknown):
+        mine.empty.append(float(peaks.score.max(initial=0.0)))
 
 
 def retune_boxes(bundle: Bundle, unsure: Unsure) -> Bundle:
     """Choose the thresholds anew from what was counted at the export. Raises BundleError where nothing was."""
-    if COUNTS not in bundle.spec.files:
-        raise BundleError(
-            f"{bundle.path.name}: {COUNTS}", expected="what its cuts were chosen from", got="none", next="export again"
-        )
+    data = read_counts(bundle, COUNTS)
     try:
-        said = json.loads(bundle.read(COUNTS))
+        said = json.loads(data)
         scores = {
             name: Scores(
                 {str(g): [float(v) for v in cuts] for g, cuts in enumerate(said[name]["reached"])},
@@ -154,16 +149,7 @@ def _write(bundle: Bundle, scores: Mapping[str, Scores], unsure: Unsure) -> Bund
         name: {"reached": list(mine.reached.values()), "false": mine.false, "empty": mine.empty}
         for name, mine in scores.items()
     }
-    return bundle.update(
-        files={COUNTS: json.dumps(kept).encode()},
-        thresholds={name: cut.threshold for name, cut in cuts.items()},
-        unsure=Guarantee(
-            error=unsure.error,
-            confidence=unsure.confidence,
-            notes={name: cut.note for name, cut in cuts.items()},
-        ),
-        metrics={**bundle.spec.metrics, "calibration": {name: cut.to_json() for name, cut in cuts.items()}},
-    )
+    return keep_cuts(bundle, cuts, unsure, COUNTS, json.dumps(kept).encode())
 
 
 def choose_box_cut(scores: Scores, error: float, confidence: float) -> BoxCut:
@@ -192,17 +178,12 @@ def choose_box_cut(scores: Scores, error: float, confidence: float) -> BoxCut:
     if not count:
         note = f"Nothing is promised of what is missed: no calibration picture has any. {alarms}"
         return BoxCut(Threshold(high, high), 0, 0, 0, None, len(scores.empty), bound, note)
-    promised = max(error, 1 / (count + 1))  # the least that so few groups can vouch for
+    promised = least_promise(count, error)
     reach = control_risk(groups, promised)
     low = min(max(0.0, float(np.nextafter(np.float32(reach), np.float32(0)))), high)  # unsure is what lies above
     missed = sum(int((cuts <= low).sum()) if low < high else int((cuts < high).sum()) for cuts in groups)
-    note = (
-        f"Guaranteed in expectation: at most {percent(promised)} of the objects of new groups like these lie under the "
-        f"lower cut (conformal risk control over {count} groups with {objects} objects, {missed} of them missed). "
-    )
-    if promised > error:
-        note += f"{percent(error)} was asked; that takes {int(np.ceil(1 / error)) - 1} groups. "
-    return BoxCut(Threshold(low, high), count, objects, missed, promised, len(scores.empty), bound, note + alarms)
+    note = f"{vouch_missed('objects', groups, missed, error, promised)} {alarms}"
+    return BoxCut(Threshold(low, high), count, objects, missed, promised, len(scores.empty), bound, note)
 
 
 def best_cut(reached: Mapping[str, Sequence[float]], false: Sequence[float]) -> float:

@@ -16,6 +16,7 @@ from telltale.preprocess import Preprocess
 from telltale.tasks.boxes import STRIDE, Frame, Peaks, find_peaks
 from telltale.tasks.draw_boxes import draw_boxes
 from telltale.tasks.locate_tally import LocateTally, Truth, empty_tally, score_boxes, tally_boxes
+from telltale.tasks.naming import order_mirrored, read_names, read_pairs, refuse_repeated, refuse_unknown
 from telltale.tasks.states import OFF_WORDS, State
 from telltale.tasks.task import Floats, Json, Label, Outputs, Target, Threshold, Thresholds
 
@@ -104,8 +105,7 @@ class Locate:
     near_px: float = NEAR_PX
 
     def __post_init__(self) -> None:
-        if not self.names or len(set(self.names)) != len(self.names):
-            raise ConfigError("task.names", expected="one or more different names", got=repr(list(self.names)))
+        refuse_repeated(self.names)
         paired = [name for pair in self.mirror_pairs for name in pair]
         if len(set(paired)) != len(paired) or not set(paired) <= set(self.names):
             raise ConfigError("task.mirror", expected="pairs of names, each once", got=repr(self.mirror_pairs))
@@ -113,20 +113,14 @@ class Locate:
     @classmethod
     def from_spec(cls, spec: Mapping[str, Json]) -> Locate:
         """Raises ConfigError on a key it does not know."""
-        unknown = sorted(set(spec) - set(KEYS))
-        if unknown:
-            raise ConfigError("task", expected=", ".join(KEYS), got=", ".join(unknown))
-        names, pairs = spec.get("names", []), spec.get("mirror", [])
+        refuse_unknown(spec, KEYS)
+        names, pairs = read_names(spec), read_pairs(spec)
         most, near = spec.get("max_count", MAX_COUNT), spec.get("near_px", NEAR_PX)
-        if not _are_words(names):
-            raise ConfigError("task.names", expected="a list of names", got=repr(names))
-        if not isinstance(pairs, list | tuple) or not all(_are_words(pair) and len(pair) == 2 for pair in pairs):
-            raise ConfigError("task.mirror", expected="pairs of names", got=repr(pairs))
         if isinstance(most, bool) or not isinstance(most, int) or not 1 <= most <= 1000:
             raise ConfigError("task.max_count", expected="a number of boxes, 1 to 1000", got=repr(most))
         if isinstance(near, bool) or not isinstance(near, int | float) or not 0 < near < math.inf:
             raise ConfigError("task.near_px", expected="pixels, above 0", got=repr(near))
-        return cls(tuple(names), tuple((a, b) for a, b in pairs), most, float(near))
+        return cls(names, pairs, most, float(near))
 
     def to_spec(self) -> dict[str, Json]:
         return {
@@ -179,11 +173,7 @@ class Locate:
 
     def mirror_order(self) -> NDArray[np.int64]:
         """(K,) the index each output takes its value from in a flipped picture."""
-        order = np.arange(len(self.names))
-        for a, b in self.mirror_pairs:
-            i, j = self.names.index(a), self.names.index(b)
-            order[i], order[j] = j, i
-        return order
+        return order_mirrored(self.names, self.mirror_pairs)
 
     def mirror(self, target: Target) -> Target:
         """Works on pictures and batches of boxes, and on what `shows` gives."""
@@ -349,7 +339,3 @@ def _refuse_tiles(preprocess: Preprocess) -> None:
         raise ConfigError(
             "input.fit", expected="stretch or letterbox, for boxes are told of whole pictures", got="tile"
         )
-
-
-def _are_words(value: Json) -> bool:
-    return isinstance(value, list | tuple) and all(isinstance(word, str) and word.strip() for word in value)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from telltale.tasks.boxes import Numbers, Peaks, distances, inside_of, match, overlap, touches
 from telltale.tasks.counting import BINS, Counts, auroc, logit_bins, mean, ratio
+from telltale.tasks.place_tally import PlaceTally, Sums, none_of, score_names
 from telltale.tasks.task import Bools, Json, Threshold
 
 OVERLAPS = tuple(0.5 + 0.05 * i for i in range(10))
@@ -26,8 +27,6 @@ LEAST_PX, MOST_PX, STEPS = 0.01, 1000.0, 400
 INSIDE = 0.5
 """A told box with this share of its area in a region nobody knows is not counted."""
 
-Sums = NDArray[np.float64]
-
 
 @dataclass(frozen=True, slots=True)
 class Truth:
@@ -38,8 +37,8 @@ class Truth:
 
 
 @dataclass(frozen=True, slots=True)
-class LocateTally:
-    """Counts over K names; every field adds up over batches. Only pictures whose label is known count.
+class LocateTally(PlaceTally):
+    """Counts over K names. Only pictures whose label is known count; the score of a picture is its highest.
 
     ranked: (K, 10, 2, BINS) told boxes, at any score, by overlap asked, whether right, and bin of the score.
     reached: (K, BINS) objects by the bin of the score that finds them; those no peak finds are left out.
@@ -50,8 +49,6 @@ class LocateTally:
     false: (K, 2) told boxes where nothing is: in all pictures, in those without any.
     empty: (K, 2) pictures without any, and those of them with a false box.
     pictures: (K,) whose label is known.
-    scores, answers, likelier: (K, 2, BINS), (K, 2, 3), (K, 2, 2) pictures by whether they have any, and by the bin of
-    the highest score; answer (off, on, unsure); whether it reaches 0.5.
     """
 
     ranked: Counts
@@ -64,34 +61,24 @@ class LocateTally:
     false: Counts
     empty: Counts
     pictures: Counts
-    scores: Counts
-    answers: Counts
-    likelier: Counts
-
-    def __add__(self, other: LocateTally) -> LocateTally:
-        return LocateTally(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
 
 
 def empty_tally(k: int) -> LocateTally:
     """Nothing counted yet."""
-
-    def whole(*shape: int) -> Counts:
-        return np.zeros((k, *shape), np.int64)
-
     return LocateTally(
-        ranked=whole(len(OVERLAPS), 2, BINS),
-        reached=whole(BINS),
-        objects=whole(4),
-        near=whole(),
-        errors=whole(STEPS),
+        scores=none_of(k, 2, BINS),
+        answers=none_of(k, 2, 3),
+        likelier=none_of(k, 2, 2),
+        ranked=none_of(k, len(OVERLAPS), 2, BINS),
+        reached=none_of(k, BINS),
+        objects=none_of(k, 4),
+        near=none_of(k),
+        errors=none_of(k, STEPS),
         error_px=np.zeros(k),
         iou=np.zeros(k),
-        false=whole(2),
-        empty=whole(2),
-        pictures=whole(),
-        scores=whole(2, BINS),
-        answers=whole(2, 3),
-        likelier=whole(2, 2),
+        false=none_of(k, 2),
+        empty=none_of(k, 2),
+        pictures=none_of(k),
     )
 
 
@@ -143,9 +130,7 @@ def tally_boxes(tally: LocateTally, k: int, peaks: Peaks, true: Truth, cut: Thre
         counted = matched.counts
         best = peaks.score[counted].max(initial=0.0)
         answer = 1 if (counted & told).any() else 2 if (counted & perhaps).any() else 0
-        tally.scores[k, int(count > 0), int(logit_bins(np.array([best], np.float32))[0])] += 1
-        tally.answers[k, int(count > 0), answer] += 1
-        tally.likelier[k, int(count > 0), int(best >= 0.5)] += 1
+        tally.count_picture(k, count > 0, best, answer)
 
 
 def _count_ranked(tally: LocateTally, k: int, peaks: Peaks, true: Truth, bins: Counts) -> None:
@@ -181,20 +166,12 @@ def score_boxes(names: Sequence[str], tally: LocateTally) -> dict[str, Json]:
 
     `overall` pools the objects and pictures of all names, and takes the mean of AVERAGED.
     """
-    heads = {
-        name: _score(LocateTally(*(getattr(tally, f.name)[k] for f in fields(tally)))) for k, name in enumerate(names)
-    }
-    pooled = _score(LocateTally(*(getattr(tally, f.name).sum(axis=0) for f in fields(tally))))
-    return {
-        "heads": heads,
-        "overall": {**pooled, **{key: mean([head[key] for head in heads.values()]) for key in AVERAGED}},
-    }
+    return score_names(names, tally, _score, AVERAGED)
 
 
 def _score(t: LocateTally) -> dict[str, Json]:
     """t: of one name, without the axis of names."""
     objects, told, maybe, missed = (int(v) for v in t.objects)
-    answered, there = int(t.answers[:, :2].sum()), int(t.answers.sum())
     precisions = [average_precision(ranked, objects) for ranked in t.ranked]
     false = int(t.false[0])
     return {
@@ -219,14 +196,7 @@ def _score(t: LocateTally) -> dict[str, Json]:
         "false_empty": ratio(int(t.empty[1]), int(t.empty[0])),
         "false_boxes_empty": ratio(int(t.false[1]), int(t.empty[0])),
         "auroc": auroc(t.scores[1], t.scores[0]),
-        "told": answered,
-        "coverage": ratio(answered, there),
-        "told_accuracy": ratio(int(t.answers[0, 0] + t.answers[1, 1]), answered),
-        "accuracy": ratio(int(t.likelier[0, 0] + t.likelier[1, 1]), int(t.likelier.sum())),
-        "confusion_told": {
-            truth: dict(zip(("off", "on", "unsure"), (int(c) for c in t.answers[i]), strict=True))
-            for i, truth in enumerate(("off", "on"))
-        },
+        **t.score_answers(),
     }
 
 

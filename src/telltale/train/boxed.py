@@ -8,7 +8,6 @@ the picture becomes a region nobody knows; others are cut to the picture, as peo
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import replace
 
 import cv2
@@ -19,48 +18,38 @@ from torch import Tensor
 from telltale.frame import Image
 from telltale.project import Augment
 from telltale.tasks import Target, Task
+from telltale.train.array_feed import ArrayFeed
 from telltale.train.arrays import Arrays, pick_side
-from telltale.train.augment import Moves, augment, draw_moves, move_points, to_float
-from telltale.train.feed import Batch, BatchTarget, MakeBatch, Watched
+from telltale.train.augment import Moves, augment, move_points
+from telltale.train.feed import Batch, BatchTarget
 
 LEFT = 0.5
 """The share of a box that must stay in the picture."""
 
-WATCH_BATCH = 64
 TRUE_EDGE = (255, 213, 0)
 
 
-class BoxedPictures:
-    """Feeds `Arrays` whose target is boxes of the model's input. labels: (N, K), what the training pictures show."""
+class BoxedPictures(ArrayFeed):
+    """Feeds `Arrays` whose target is boxes of the model's input."""
+
+    watch_batch = 64
 
     def __init__(self, task: Task, arrays: Arrays, labels: Target, settings: Augment) -> None:
-        self.task, self.arrays, self.settings = task, arrays, settings
-        self.mirrored = task.mirror(arrays.target)
-        self.labels = labels
+        """labels: (N, K), what the training pictures show."""
+        super().__init__(task, arrays, labels, settings)
         height, width = arrays.pixels.shape[1:3]
         self.turns = settings.turns is True and height == width
 
-    def __len__(self) -> int:
-        return len(self.arrays.train)
+    def draw_moves(self, count: int, generator: torch.Generator) -> Moves:
+        """With turns by quarters, if asked for."""
+        moves = super().draw_moves(count, generator)
+        if not self.turns:
+            return moves
+        side = self.arrays.pixels.shape[1]
+        quarters = torch.randint(4, (count,), generator=generator)
+        return replace(moves, matrices=moves.matrices @ torch.stack([_quarter(int(q), side) for q in quarters]))
 
-    @property
-    def watching(self) -> bool:
-        return len(self.arrays.watch) > 0
-
-    def order(self, generator: torch.Generator) -> Tensor:
-        """The training rows, shuffled."""
-        return torch.from_numpy(self.arrays.train)[torch.randperm(len(self.arrays.train), generator=generator)]
-
-    def draw(self, rows: Tensor, generator: torch.Generator, device: torch.device) -> MakeBatch:
-        """A batch moved by random moves; the names of a flipped picture are mirrored."""
-        height, width = self.arrays.pixels.shape[1:3]
-        moves = draw_moves(len(rows), height, width, self.settings, generator)
-        if self.turns:
-            quarters = torch.randint(4, (len(rows),), generator=generator)
-            moves = replace(moves, matrices=moves.matrices @ torch.stack([_quarter(int(q), width) for q in quarters]))
-        return lambda share: self._make(rows[share], moves.part(share), device)
-
-    def _make(self, rows: Tensor, moves: Moves, device: torch.device) -> Batch:
+    def make(self, rows: Tensor, moves: Moves, device: torch.device) -> Batch:
         pixels = torch.from_numpy(self.arrays.pixels[rows.numpy()]).to(device)
         return Batch(augment(pixels, moves), self._move(rows, moves, device), None)
 
@@ -83,16 +72,6 @@ class BoxedPictures:
             -1, -1, -1, 5
         )
         return BatchTarget(*(side.gather(2, order).float().to(device) for side in (values, known, hidden)))
-
-    def watched(self, device: torch.device) -> Iterator[Watched]:
-        """The watched rows, unmoved."""
-        rows = self.arrays.watch
-        for start in range(0, len(rows), WATCH_BATCH):
-            part = rows[start : start + WATCH_BATCH]
-            truth = pick_side(self.arrays.target, part)
-            sides = (truth.values, truth.known, truth.hidden)
-            batch = BatchTarget(*(torch.from_numpy(side).float().to(device) for side in sides))
-            yield Watched(to_float(torch.from_numpy(self.arrays.pixels[part]).to(device)), batch, truth)
 
     def pairs(self, seed: int, count: int) -> list[tuple[Image, Image]]:
         """Each picture as the net sees it, and the same with its boxes."""
