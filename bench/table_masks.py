@@ -10,6 +10,7 @@ Load = Callable[[str], dict[str, Any] | None]
 
 TITLES = {
     "magtile": "magnetic tiles, split by tile",
+    "mixed": "the same, with 1000 painted pictures among those trained on",
     "painted": "the same, trained on good tiles and painted defects only",
     "crackforest": "cracks in asphalt",
 }
