@@ -4,11 +4,11 @@ python -m bench.mask_accuracy [magtile|mixed|painted|crackforest|FOLDER...] [--m
                               [--set KEY=VALUE]
 Each data set is imported as `telltale collect folder` does, split by group, trained, exported, its cuts chosen on the
 calibration split, and measured on the test split: what is measured is the bundle. `painted` learns from magtile's good
-tiles alone, with defects painted onto them as `telltale collect synth --own` does, and is measured on real ones; `mixed`
-learns from the real ones too. The plain recipe's cut is the best Dice of the same calibration split. With one thread both recipes are given the minutes
-times the cores of this machine, so that they get the processor time they are asked about; on a busy machine --epochs
-gives ours the steps that a quiet one does in those minutes (bench.mask_speed says how many). Real pictures are found
-under TELLTALE_SHARED (see tests/conftest.py).
+tiles alone, with defects painted onto them as `telltale collect synth --own` does, and is measured on real ones;
+`mixed` learns from the real ones too. The plain recipe's cut is the best Dice of the same calibration split. With one
+thread both recipes are given the minutes times the cores of this machine, so that they get the processor time they are
+asked about; on a busy machine --epochs gives ours the steps that a quiet one does in those minutes (bench.mask_speed
+says how many). Real pictures are found under TELLTALE_SHARED (see tests/conftest.py).
 """
 
 from __future__ import annotations
