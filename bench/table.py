@@ -81,6 +81,18 @@ def asked() -> list[str]:
                 f"| `{net}.onnx` in C, ARMv7 instructions an inference | {limit:g} M | {told['armv7 instructions'] / 1e6:.3g} M; scalar C "
                 f"{told['armv7-scalar instructions'] / 1e6:.3g} M; {told['arena_bytes'] / 1024:.1f} KiB with the input, code {told['armv7 code_bytes'] / 1024:.1f} KiB |"
             )
+    if parking := load("smaller"):
+        slot = parking["parking"]
+        rows.append(
+            f"| a parking slot in int8 C, slots never trained | 99.8 %; 1.5 M multiply-adds, 64 KB | {100 * slot['right_int8']:.1f} % of {slot['answers']}; "
+            f"{slot['macs'] / 1e6:.2f} M, {slot['all_told_bytes'] / 1000:.0f} KB |"
+        )
+    if car := load("smaller_car"):
+        less, low, high = (100 * value for value in car["student_less_nano"]["all"])
+        rows.append(
+            f"| the car page's five heads in int8 C, less the `nano` bundle, views never seen | -1 point; 5 M multiply-adds | "
+            f"{less:+.1f} points ({low:+.1f} to {high:+.1f}); {car['student']['macs'] / 1e6:.2f} M |"
+        )
     if synth := load("synth"):
         rates = ", ".join(f"{name.replace('_', ' ')} {rate:g}" for name, rate in synth["pictures_per_s"].items())
         rows.append(f"| defects made, pictures a second (kind, side in pixels, threads) | - | {rates} |")
