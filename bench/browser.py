@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from playwright.sync_api import Page
@@ -11,9 +11,9 @@ from telltale.collect.browser import chromium
 
 
 @contextmanager
-def open_page(width: int = 1440, height: int = 900, *, dark: bool = False) -> Iterator[Page]:
-    """A page of a headless Chromium."""
-    with chromium() as browser:
+def open_page(width: int = 1440, height: int = 900, flags: Sequence[str] = (), *, dark: bool = False) -> Iterator[Page]:
+    """A page of a headless Chromium. flags: beside the usual."""
+    with chromium(more=flags) as browser:
         size = {"width": width, "height": height}
         context = browser.new_context(viewport=size, color_scheme="dark" if dark else "light")  # type: ignore[arg-type]
         page = context.new_page()

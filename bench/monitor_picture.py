@@ -1,4 +1,4 @@
-"""Remakes docs/monitor.jpg and docs/monitor_narrow.jpg: `python -m bench.monitor_picture [--bundle B [--other B]]`.
+"""Remakes the pictures of docs/monitor.md: `python -m bench.monitor_picture [--bundle B [--other B]] [--only-stream]`.
 
 Without a bundle it uses two hand-made nets that call a defect what stands out from its surroundings: enough to look
 at, no measure of anything. The pictures are scenes of `telltale collect synth`.
@@ -34,6 +34,7 @@ from telltale.tasks.mask import Masks
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 NAMES = ("defect",)
 FEED_S = 0.12
+CAMERA = ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]
 TOML = 'name = "parts"\n[task]\nkind = "mask"\nnames = ["defect"]\n'
 
 
@@ -132,10 +133,46 @@ def shoot(server: ServerThread, shown: Sample, folder: Path) -> None:
         print(f"wrote {DOCS / f'{name}.jpg'}")
 
 
+PUBLISH = """async (name) => {
+  const stream = await navigator.mediaDevices.getUserMedia({video: {width: 320, height: 240}});
+  const peer = globalThis.peer = new RTCPeerConnection();
+  peer.addTransceiver(stream.getVideoTracks()[0], {direction: "sendonly"});
+  await peer.setLocalDescription();
+  const response = await fetch(`/whip?stream=${name}`,
+    {method: "POST", headers: {"Content-Type": "application/sdp"}, body: peer.localDescription.sdp});
+  await peer.setRemoteDescription({type: "answer", sdp: await response.text()});
+}"""
+
+
+def shoot_stream(server: ServerThread, samples: Sequence[Sample], folder: Path) -> None:
+    """A webcam that shows the scenes, sent by WHIP; the card that plays it, wide and narrow."""
+    film = folder / "line.mjpeg"
+    pictures = [cv2.cvtColor(sample.painted.image, cv2.COLOR_RGB2BGR) for sample in samples]
+    film.write_bytes(b"".join(cv2.imencode(".jpg", p)[1].tobytes() for p in pictures for _ in range(45)))
+    camera = [f"--use-file-for-fake-video-capture={film}", *CAMERA]
+    for name, width, height, scheme in (("wide", 1440, 1000, "light"), ("narrow", 390, 844, "dark")):
+        with open_page(width, height, camera) as page:
+            page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+            page.goto(server.url)
+            stream = f"line-{2 + (width < 1000)}"
+            page.evaluate(PUBLISH, stream)
+            page.locator(f"monitor-streams [data-stream={stream}]").click()
+            page.locator("monitor-streams .link.up").wait_for()
+            page.wait_for_timeout(4000)
+            page.locator("monitor-streams").screenshot(path=folder / f"stream_{name}.png")
+    wide, narrow = (cv2.imread(str(folder / f"stream_{name}.png")) for name in ("wide", "narrow"))
+    assert wide is not None
+    assert narrow is not None
+    for picture, name in ((wide, "monitor_stream"), (narrow, "monitor_stream_narrow")):
+        cv2.imwrite(str(DOCS / f"{name}.jpg"), picture, [cv2.IMWRITE_JPEG_QUALITY, 85])
+        print(f"wrote {DOCS / f'{name}.jpg'}")
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--bundle", type=Path)
     options.add_argument("--other", type=Path)
+    options.add_argument("--only-stream", action="store_true", help="remake the pictures of a live stream alone")
     given = options.parse_args(arguments)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -152,7 +189,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             feeding = threading.Thread(target=feed, args=(server.url, samples, stop))
             feeding.start()
             try:
-                shoot(server, shown, folder)
+                if not given.only_stream:
+                    shoot(server, shown, folder)
+                shoot_stream(server, clear or samples, folder)
             finally:
                 stop.set()
                 feeding.join()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import tempfile
 import time
 from collections.abc import Sequence
@@ -118,12 +119,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--viewers", type=int, action="append")
     chosen = parser.parse_args(arguments)
     runs = []
+    load_before = round(os.getloadavg()[0], 2)
     with tempfile.TemporaryDirectory() as folder:
         for viewers in chosen.viewers or [1, 4, 16]:
             with server_process(make_bundle(Path(folder) / str(viewers))) as url:
                 runs.append(asyncio.run(measure(url, viewers, chosen.seconds)))
             print(json.dumps(runs[-1]))
-    keep("stream_viewers", {"runs": runs})
+    keep("stream_viewers", {"load_before": load_before, "runs": runs})
 
 
 if __name__ == "__main__":

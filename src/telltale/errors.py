@@ -17,6 +17,7 @@
     │   ├── TooLargeError  too-large     a body or frame over the server's limit
     │   ├── ForeignError   foreign       another page's request for what is not its own
     │   ├── NotFoundError  not-found     a stream or session that is not there
+    │   │   └── NotLiveError  not-live   a stream to watch that nobody sends just now
     │   ├── ConflictError  conflict      a name that is in use
     │   ├── UnfitError     unfit         well formed, yet nothing the server can do
     │   ├── PreconditionError         precondition          an If-Match for another session
@@ -173,6 +174,13 @@ class NotFoundError(RequestError):
 
     code = "not-found"
     status = 404
+
+
+class NotLiveError(NotFoundError):
+    """A stream to watch that nobody sends just now."""
+
+    code = "not-live"
+    status = 409
 
 
 class ConflictError(RequestError):

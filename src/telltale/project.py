@@ -151,10 +151,11 @@ class Unsure(Section):
 
 
 class Smooth(Section):
-    """From probabilities to events: exponential average and minimum dwell. Seconds."""
+    """From probabilities to events: exponential average and minimum dwell, in seconds; track: boxes are followed."""
 
     average_s: float = Field(0.3, ge=0)
     dwell_s: float = Field(0.3, ge=0)
+    track: bool = False
 
 
 class Config(Section):

@@ -181,7 +181,7 @@ def test_every_bad_file_is_listed_and_the_rest_comes_in(catalogue: Catalogue, tm
     }
     assert "no bytes" in reasons["images/c.png"]
     assert "cut-off" in reasons["images/b.png"]
-    assert "expected true, false, a number or a text" in reasons["images/g.png"]
+    assert "expected true, false, a number, a text or boxes" in reasons["images/g.png"]
     assert report.added == 2
     assert said(catalogue) == {"images/a.png": {"hood": "open"}, "images/g.png": {"door": "closed"}}
     assert any("skipped: images/b.png" in line for line in report.lines())

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from telltale.evaluate.mask_thresholds import choose_cut, control_risk, reaching
+from telltale.evaluate.cuts import control_risk
+from telltale.evaluate.mask_thresholds import choose_cut, reaching
 from telltale.tasks.counting import BINS, logit_bins
 from telltale.tasks.mask_tally import best_dice
 

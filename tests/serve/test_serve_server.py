@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
 import ssl
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import cv2
 import httpx
+import numpy as np
 import pytest
+from websockets.sync.client import connect
 
+from telltale.bundle.bundle import Bundle
 from telltale.bundle.predictor import Predictor
 from telltale.errors import ConfigError, ImageError, ServeError
 from telltale.serve import tls
@@ -22,11 +28,20 @@ from telltale.serve.client import Server, describe, find_pictures, send
 from telltale.serve.origins import may_connect
 from telltale.serve.server import ServerThread, open_fastest
 from telltale.serve.settings import ServeSettings, is_loopback
+from telltale.tasks import Threshold
+from tiny_bundle import make_tiny_bundle
 
 if TYPE_CHECKING:
     from serve.conftest import Picture
 
 RUN = "import sys; from telltale.serve.server import run_server; run_server(sys.argv[1], port=int(sys.argv[2]))"
+
+
+def wait_for(what: Callable[[], bool], within_s: float = 10) -> None:
+    end_s = time.monotonic() + within_s
+    while not what():
+        assert time.monotonic() < end_s
+        time.sleep(0.02)
 
 
 @pytest.fixture
@@ -239,3 +254,42 @@ def test_only_a_loopback_server_is_open_to_all_pages_by_itself() -> None:
 def test_settings_that_cannot_be_meant_are_refused(make: Callable[[], ServeSettings]) -> None:
     with pytest.raises(ConfigError, match="expected"):
         make()
+
+
+def test_new_thresholds_of_the_bundle_count_without_a_restart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("telltale.serve.follow.LOOK_EVERY_S", 0.05)
+    folder = make_tiny_bundle(tmp_path)
+    grey = cv2.imencode(".png", np.full((24, 32, 3), 128, np.uint8))[1].tobytes()
+    with (
+        ServerThread(Predictor.open(folder, threads=1)) as server,
+        httpx.Client(base_url=server.url, trust_env=False, timeout=20) as http,
+        connect(server.ws_url) as socket,
+    ):
+        socket.recv()
+        before = http.post("/api/tell", content=grey).json()["result"]["left"]
+        assert before["state"] == "unsure"
+        cuts = {name: Threshold(0.01, 0.02) for name in ("left", "right")}
+        Bundle.open(folder).update(thresholds=cuts)
+        wait_for(lambda: http.post("/api/tell", content=grey).json()["result"]["left"]["state"] == "on")
+        socket.send(grey)
+        assert json.loads(socket.recv())["smoothed"]["left"]["state"] == "on", "a connection that was open before"
+        assert json.loads((http.get("/bundle/bundle.json")).content)["thresholds"]["left"]["high"] == 0.02
+        assert "from now on: left 0.01 0.02" in caplog.text
+        Bundle.open(folder).update(created="2031-01-01T00:00:00Z")
+        wait_for(lambda: "not taken" in caplog.text)
+        assert http.post("/api/tell", content=grey).json()["result"]["left"]["state"] == "on"
+
+
+def test_head_is_answered_wherever_get_is(server: ServerThread) -> None:
+    with httpx.Client(base_url=server.url, trust_env=False, timeout=20) as http:
+        for path in ("/", "/healthz", "/metrics", "/docs", "/openapi.json", "/bundle/bundle.json", "/widget/"):
+            got, head = http.get(path), http.head(path)
+            assert head.status_code == got.status_code == 200, path
+            assert head.content == b""
+            assert head.headers["content-type"] == got.headers["content-type"]
+            if path != "/metrics":  # counts on
+                assert head.headers.get("content-length") == got.headers.get("content-length"), path
+        assert http.head("/api/tell").status_code == 405
+        assert http.head("/nowhere").status_code == 404

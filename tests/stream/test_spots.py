@@ -84,7 +84,7 @@ def test_another_colour_can_be_sought() -> None:
 def test_what_cannot_be_meant_is_told() -> None:
     with pytest.raises(ConfigError, match="unlike grey"):
         ColourDetector((90, 90, 90))
-    with pytest.raises(ConfigError, match="colour or circle"):
+    with pytest.raises(ConfigError, match=r"colour, circle or a NAME\.telltale folder"):
         open_detector("magic")
     assert parse_colour("#e83e28") == parse_colour("232,62,40") == BALL_COLOUR
     for bad in ("", "red", "1,2", "1,2,300", "#12345g"):

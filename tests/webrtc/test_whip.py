@@ -168,9 +168,15 @@ def test_trickled_candidates_need_the_right_session(server: ServerThread) -> Non
                 sent = {"content-type": "application/trickle-ice-sdpfrag"} | {
                     k.replace("_", "-"): v for k, v in headers.items()
                 }
-                return (await sender.http.patch(sender.location, content=content, headers=sent)).status_code
+                answered = await sender.http.patch(sender.location, content=content, headers=sent)
+                assert "etag" not in answered.headers, "it is the same ICE session as before"
+                return answered.status_code
 
             assert await patch(if_match=sender.etag) == 204
+            shown = await sender.http.get(sender.location)
+            assert (shown.status_code, shown.content) == (204, b"")
+            options = await sender.http.options(sender.location)
+            assert options.headers["accept-patch"] == "application/trickle-ice-sdpfrag"
             assert await patch() == 428
             assert await patch(if_match='"other"') == 412
             assert await patch(if_match="*") == 422, "an ICE restart"
@@ -209,6 +215,7 @@ def test_what_is_no_offer_is_refused(
 OFFER = offer_of()
 
 
+@pytest.mark.filterwarnings("ignore:Do not use the `random` module")  # the server's thread does, while we draw
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_a_damaged_offer_is_refused_or_answered_and_breaks_nothing(http: httpx.Client, data: st.DataObject) -> None:
@@ -240,16 +247,46 @@ def test_an_offer_without_video_we_decode_is_unfit(http: httpx.Client) -> None:
     assert "VP8 or H.264" in response.json()["message"]
 
 
-@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT"])
 @pytest.mark.parametrize("path", ["/whip", "/whip/session/abc", "/whep/door"])
-def test_other_methods_are_not_allowed(http: httpx.Client, method: str, path: str) -> None:
-    assert http.request(method, path).status_code == 405
+def test_other_methods_are_not_allowed(http: httpx.Client, path: str) -> None:
+    assert http.put(path).status_code == 405
 
 
-def test_options_say_what_may_be_posted(http: httpx.Client) -> None:
-    response = http.options("/whip")
-    assert response.status_code == 204
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_an_endpoint_shows_nothing_and_that_is_no_error(http: httpx.Client, method: str) -> None:
+    whip, whep = http.request(method, "/whip"), http.request(method, "/whep/door")
+    assert (whip.status_code, whip.content) == (204, b"")
+    assert (whep.status_code, whep.content) == (200, b"")
+    assert whep.headers["content-type"].startswith("application/sdp")
+    assert http.request(method, "/whip/session/abc").status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/whip", "/whep/door"])
+@pytest.mark.parametrize(
+    "headers",
+    [{}, {"Origin": "https://page.example", "Access-Control-Request-Method": "POST"}],
+    ids=["own", "preflight"],
+)
+def test_options_say_what_may_be_posted(http: httpx.Client, path: str, headers: dict[str, str]) -> None:
+    response = http.options(path, headers=headers)
+    assert response.status_code == 200
     assert response.headers["accept-post"] == "application/sdp"
+
+
+def test_two_videos_in_one_offer_are_refused_as_a_whole(http: httpx.Client) -> None:
+    async def offer() -> str:
+        peer = new_peer(Ice())
+        for _ in range(2):
+            peer.addTransceiver("video", direction="sendonly")
+        try:
+            return await describe(peer, Ice())
+        finally:
+            await peer.close()
+
+    response = http.post("/whip", content=asyncio.run(offer()), headers=SDP)
+    assert response.status_code == 422, response.text
+    assert "one video track" in response.json()["message"]
+    assert http.get("/api/streams").json() == {"streams": []}
 
 
 def test_a_page_elsewhere_may_use_it_where_it_is_allowed(http: httpx.Client) -> None:

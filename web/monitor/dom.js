@@ -6,7 +6,7 @@
  * @typedef {Record<string, Reading>} Readings
  * @typedef {{low: number, high: number}} Cut
  * @typedef {{bundle: string, kind: string, names: string[], thresholds: Record<string, Cut>, rival: string | null,
- *   project: string | null, kept: {pictures: number, bytes: number, unsure: number, file: string | null, keep_days: number,
+ *   project: string | null, streams: boolean, kept: {pictures: number, bytes: number, unsure: number, file: string | null, keep_days: number,
  *   keep_bytes: number}}} About
  * @typedef {{id: number, at_s: number, via: string, age_ms: number, infer_ms: number, size: [number, number], unsure: boolean,
  *   result: Readings, sent: boolean}} Kept
@@ -38,8 +38,10 @@ export const megabytes = (bytes) => (bytes < 1e6 ? `${Math.round(bytes / 1e3)} k
 /** @param {number} at_s */
 export const clock = (at_s) => new Date(at_s * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
 
+/** Kinds that say what is there rather than what is on. */
+const FINDS = new Set(["mask", "locate"]);
 /** @param {string} kind of task @param {"on" | "off" | "unsure"} state */
-export const word = (kind, state) => (kind !== "mask" || state === "unsure" ? state : state === "on" ? "found" : "none");
+export const word = (kind, state) => (!FINDS.has(kind) || state === "unsure" ? state : state === "on" ? "found" : "none");
 
 /** Where a probability falls. @param {number} p @param {Cut} cut @returns {"on" | "off" | "unsure"} */
 export const stateOf = (p, cut) => (p >= cut.high ? "on" : p <= cut.low ? "off" : "unsure");
@@ -52,7 +54,7 @@ export const verdict = (result, kind) => {
   const of = (/** @type {string} */ state) => Object.keys(result).filter((name) => result[name].state === state).map(pretty);
   const on = of("on");
   const unsure = of("unsure");
-  const none = kind === "mask" ? "nothing found" : "all off";
+  const none = FINDS.has(kind) ? "nothing found" : "all off";
   const parts = [on.length ? on.join(", ") : unsure.length ? "" : none, unsure.length ? `unsure: ${unsure.join(", ")}` : ""];
   return { text: parts.filter(Boolean).join(" · "), state: on.length ? "on" : unsure.length ? "unsure" : "off" };
 };
@@ -60,12 +62,12 @@ export const verdict = (result, kind) => {
 /** A list with a line for each name. @param {Readings} result @param {string} kind */
 export const readings = (result, kind) =>
   make("ul", { className: "readings" }, ...Object.entries(result).map(([name, r]) => {
-    const area = r.area_mm2 === undefined ? `${r.area_px} px` : `${Number(r.area_mm2.toPrecision(3))} mm²`;
+    const area = r.area_mm2 !== undefined ? ` · ${Number(r.area_mm2.toPrecision(3))} mm²` : r.area_px !== undefined ? ` · ${r.area_px} px` : "";
     return make("li", { className: "reading" },
       make("span", { className: "name", title: pretty(name), textContent: pretty(name) }),
       make("span", { className: `chip ${r.state}`, textContent: word(kind, r.state) }),
       make("span", { className: `bar ${r.state}`, "aria-hidden": "true" }, make("i", { style: `width:${r.prob * 100}%` })),
-      make("span", { className: "more", textContent: r.count ? `${r.count} · ${area}` : percent(r.prob) }));
+      make("span", { className: "more", textContent: r.count ? `${r.count}${area}` : percent(r.prob) }));
   }));
 
 /**

@@ -1,6 +1,7 @@
 // The monitor: what this server told, live and kept. Asks the server what it is, then starts the parts.
 import { ask, megabytes } from "./dom.js";
 import "./live.js";
+import "./streams.js";
 import "./trend.js";
 import "./told.js";
 import "./try.js";
@@ -26,7 +27,7 @@ try {
   document.title = `${about.bundle}: the monitor`;
   byId("bundle").textContent = `${about.bundle} · ${about.kind}`;
   describe(about);
-  for (const name of ["live", "trend", "told", "try", "compare"]) part(name).start(about);
+  for (const name of ["live", "streams", "trend", "told", "try", "compare"]) part(name).start(about);
   part("cuts").start(about, (/** @type {import("./dom.js").Kept} */ kept) => part("told").open(kept));
   setInterval(() => ask("/api/monitor").then(describe, () => undefined), REFRESH_MS);
 } catch (error) {

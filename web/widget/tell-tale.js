@@ -1621,8 +1621,11 @@
     }
     return {
       element: list,
-      /** @param {Answer} answer @param {boolean} smooth whether to show the smoothed reading, with the raw one as a tick */
-      update(answer, smooth) {
+      /**
+       * @param {Answer} answer @param {boolean} smooth whether to show the smoothed reading, with the raw one as a tick
+       * @param {Source} [_source] what was looked at
+       */
+      update(answer, smooth, _source) {
         for (const [name, parts] of rows) {
           const now = answer.result[name];
           const shown = (smooth && answer.smoothed?.[name]) || now;
@@ -1675,8 +1678,94 @@
     };
   };
 
-  /** Task kind to renderer: (bundle) => {element, update(answer, smooth), brief(answer, smooth)}. */
-  const RENDERERS = { states: statesRenderer, mask: maskRenderer };
+  const SVG = "http://www.w3.org/2000/svg";
+
+  /** @param {string} tag @param {Record<string, any>} given @returns {any} */
+  const shape = (tag, given) => {
+    const element = document.createElementNS(SVG, tag);
+    for (const [name, value] of Object.entries(given)) element.setAttribute(name, String(value));
+    return element;
+  };
+
+  /**
+   * Where a picture of `size` is seen in the window: its element's box without border and padding, with what
+   * `object-fit` leaves empty taken off, past the frames it lies in.
+   * @param {Source} source @param {[number, number]} size @returns {{x: number, y: number, width: number, height: number}}
+   */
+  const seenAt = (source, size) => {
+    const { left, top } = source.getBoundingClientRect();
+    const style = getComputedStyle(source);
+    const px = (/** @type {string} */ name) => parseFloat(style.getPropertyValue(name)) || 0;
+    let x = left + px("border-left-width") + px("padding-left");
+    let y = top + px("border-top-width") + px("padding-top");
+    let width = source.clientWidth - px("padding-left") - px("padding-right");
+    let height = source.clientHeight - px("padding-top") - px("padding-bottom");
+    const scale = { contain: Math.min, cover: Math.max }[style.objectFit]?.(width / size[0], height / size[1]);
+    if (scale) {
+      x += (width - size[0] * scale) / 2;
+      y += (height - size[1] * scale) / 2;
+      [width, height] = [size[0] * scale, size[1] * scale];
+    }
+    for (let view = source.ownerDocument.defaultView; view && view !== window && view.frameElement; view = view.parent) {
+      const frame = view.frameElement.getBoundingClientRect();
+      x += frame.left + view.frameElement.clientLeft;
+      y += frame.top + view.frameElement.clientTop;
+    }
+    return { x, y, width, height };
+  };
+
+  /** As states, a row a name; the boxes are drawn over what is looked at, with centre, name and score. */
+  const locateRenderer = (/** @type {BundleInfo} */ bundle) => {
+    const rows = statesRenderer(bundle);
+    const over = shape("svg", { class: "boxes", "aria-hidden": "true" });
+    /** @type {(() => void)} */ let lay = () => {};
+    const follow = () => (over.isConnected ? lay() : (removeEventListener("scroll", follow, true), removeEventListener("resize", follow)));
+    addEventListener("scroll", follow, { capture: true, passive: true });
+    addEventListener("resize", follow, { passive: true });
+    return {
+      element: h("div", {}, rows.element, over),
+      /** @param {Answer} answer @param {boolean} smooth @param {Source} [source] */
+      update(answer, smooth, source) {
+        rows.update(answer, false);
+        over.replaceChildren();
+        for (const row of rows.element.children) {
+          const reading = /** @type {any} */ (answer.result[row.dataset.name]);
+          if (!reading) continue;
+          row.querySelector(".prob").textContent = reading.count > 1 ? `${reading.count} ×` : percent(reading.prob);
+          for (const one of [...reading.boxes].reverse()) drawBox(over, row.dataset.name, one, answer.size);
+        }
+        if (!source) return;
+        lay = () => {
+          const { x, y, width, height } = seenAt(source, answer.size);
+          Object.assign(over.style, { left: `${x}px`, top: `${y}px`, width: `${width}px`, height: `${height}px` });
+          over.style.setProperty("--scale", String(width / answer.size[0] || 1));
+        };
+        over.setAttribute("viewBox", `0 0 ${answer.size[0]} ${answer.size[1]}`);
+        over.setAttribute("preserveAspectRatio", "none");
+        lay();
+      },
+      /** @param {Answer} answer */
+      brief: (answer) => rows.brief(answer, false),
+    };
+  };
+
+  /** @param {any} over @param {string} name @param {any} one of the answer's boxes @param {[number, number]} size */
+  const drawBox = (over, name, one, [, tall]) => {
+    const [x, y, width, height] = one.box;
+    const group = shape("g", { class: "box", "data-state": one.state, "data-name": name });
+    for (const sort of ["rim", "line"]) group.append(shape("rect", { class: sort, x, y, width, height }));
+    const [cx, cy] = one.centre;
+    for (const sort of ["rim", "line"]) {
+      group.append(shape("path", { class: sort, d: `M${cx - 3} ${cy}h6M${cx} ${cy - 3}v6` }));
+    }
+    const text = shape("text", { x, y: y > tall / 12 ? y : y + height, dy: y > tall / 12 ? "-.35em" : "1.05em" });
+    text.textContent = `${pretty(name)} ${one.score.toFixed(2)}${one.state === "unsure" ? " ?" : ""}`;
+    group.append(text);
+    over.append(group);
+  };
+
+  /** Task kind to renderer: (bundle) => {element, update(answer, smooth, source), brief(answer, smooth)}. */
+  const RENDERERS = { states: statesRenderer, mask: maskRenderer, locate: locateRenderer };
 
   // ================================================================ 6 the panel
 
@@ -1755,6 +1844,13 @@
   .row[data-state=unsure] .bar .fill{background:${HATCH};outline:1.5px solid currentColor;outline-offset:-1.5px}
   .bar .raw{width:3px;margin-left:-1.5px;background:var(--ink);border-radius:2px}
   @media(prefers-reduced-motion:reduce){.bar .fill,.small .icon{transition:none}}
+  .boxes{position:fixed;pointer-events:none;overflow:visible;z-index:-1}
+  :host([position=inline]) .boxes{z-index:1}
+  .stale .boxes,.panel:not([data-link=connected]) .boxes{display:none}
+  .boxes :is(rect,path){fill:none;vector-effect:non-scaling-stroke}
+  .boxes .rim{stroke:#000b;stroke-width:4} .boxes .line{stroke:#40dc60;stroke-width:2}
+  .boxes [data-state=unsure] .line{stroke:#f0b429} .boxes [data-state=unsure] rect.line{stroke-dasharray:5 4}
+  .boxes text{font:600 calc(13px/var(--scale,1)) system-ui,sans-serif;fill:#fff;stroke:#000c;stroke-width:calc(3px/var(--scale,1));paint-order:stroke}
   .numbers{display:grid;grid-template-columns:repeat(3,1fr);margin:0;border:1px solid var(--line);border-radius:10px}
   .numbers>div{padding:6px 10px;min-width:0} .numbers>div+div{border-left:1px solid var(--line)}
   .numbers dt{font-size:11.5px;color:var(--dim)} .numbers dd{margin:0;font-weight:600;font-variant-numeric:tabular-nums;white-space:nowrap}
@@ -1979,15 +2075,15 @@
       return Boolean(make);
     }
 
-    /** @param {Answer} answer @param {number} captured @param {boolean} smooth @param {string} sourceName */
-    showAnswer(answer, captured, smooth, sourceName) {
+    /** @param {Answer} answer @param {number} captured @param {boolean} smooth @param {Source} source */
+    showAnswer(answer, captured, smooth, source) {
       const now = performance.now();
       this.#last = { at: captured, took: now - captured };
       this.#answered = [...this.#answered.filter((t) => now - t < 3000), now];
-      this.#answers?.update(answer, smooth);
+      this.#answers?.update(answer, smooth, source);
       this.dropped.value.textContent = String(answer.dropped ?? 0);
       this.age.element.title = `This answer took ${Math.round(now - captured)} ms from the picture on (server ${Math.round(answer.age_ms)} ms, model ${answer.infer_ms.toFixed(1)} ms)`;
-      this.source.textContent = `Looking at ${sourceName}, ${answer.size[0]} × ${answer.size[1]}`;
+      this.source.textContent = `Looking at ${nameOf(source)}, ${answer.size[0]} × ${answer.size[1]}`;
       for (const change of answer.events ?? []) this.#showEvent(change);
       if (!smooth && this.#answers) this.say(this.#answers.brief(answer, smooth));
       this.tick(smooth ? 1 : 0);
@@ -2328,7 +2424,7 @@
       if (this.#link !== link) return null;
       answer.t_ms ??= taken.t_ms;
       if (this.#panel && !this.#panel.error.hidden) this.#panel.showError(null);
-      this.#panel?.showAnswer(answer, captured, this.rate > 0, nameOf(source));
+      this.#panel?.showAnswer(answer, captured, this.rate > 0, source);
       this.#emit("result", { ...answer, total_ms: performance.now() - captured, source: nameOf(source) });
       for (const change of answer.events ?? []) this.#emit("event", change);
       return answer;

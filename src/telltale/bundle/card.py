@@ -39,6 +39,12 @@ WORDS = {
         ("dice", "iou", "auroc", "aupro", "region_recall", "false_regions_good"),
         "at most {error:.1%} of the regions missed, in expectation",
     ),
+    "locate": Words(
+        "object-detection",
+        "where each of these is: boxes with their centre and score",
+        ("ap50", "ap", "near", "centre_px", "recall", "false_empty"),
+        "at most {error:.1%} of the objects missed, in expectation",
+    ),
 }
 """Kind of task to its words."""
 

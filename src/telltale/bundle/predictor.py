@@ -87,6 +87,18 @@ class Predictor:
         check_contract(session, spec, path.name)
         return cls(spec, session, "int8" if path.name.endswith(INT8) else "float", None)
 
+    def reread(self) -> bool:
+        """Take the thresholds and the smoothing of the bundle as it lies there now; True where they have changed.
+
+        The model stays. Raises BundleError where the folder holds another model, or none that can be read.
+        """
+        new = Bundle.open(self.bundle.path, files=False)
+        if _identity(new.spec) != _identity(self.spec):
+            raise BundleError(self.bundle.path.name, expected="the model it was", got="another", next="start again")
+        changed = (new.spec.thresholds, new.spec.smoothing) != (self.spec.thresholds, self.spec.smoothing)
+        self.spec, self._bundle = new.spec, new
+        return changed
+
     @property
     def bundle(self) -> Bundle:
         """The bundle it was opened from. Raises BundleError for a lone .onnx."""
@@ -167,6 +179,11 @@ class Predictor:
             raise BundleError("outputs", expected=f"some of {', '.join(self.output_names)}", got=", ".join(missing))
         values = self._session.run(names, {INPUT: np.ascontiguousarray(batch)})
         return dict(zip(names, values, strict=True))
+
+
+def _identity(spec: BundleSpec) -> tuple[object, ...]:
+    """What makes it this model and no other, whatever its thresholds."""
+    return spec.name, spec.created, spec.task, spec.input, spec.outputs, spec.temperature, spec.data, spec.model
 
 
 def choose_variant(spec: BundleSpec) -> str:

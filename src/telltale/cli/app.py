@@ -42,7 +42,9 @@ def _root(
 def init(
     folder: Annotated[Path, typer.Argument(help="The project's folder.")] = Path("."),
     name: Annotated[list[str] | None, typer.Option("--name", "-n", help="What to tell; repeat it.")] = None,
-    kind: Annotated[str, typer.Option(help="states: yes or no for each name; mask: which pixels.")] = "states",
+    kind: Annotated[
+        str, typer.Option(help="states: yes or no for each name; mask: which pixels; locate: where.")
+    ] = "states",
     mirror: Annotated[
         list[str] | None, typer.Option(help="Two names that swap when flipped left to right, as LEFT:RIGHT; repeat it.")
     ] = None,

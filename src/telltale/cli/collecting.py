@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from telltale.cli import synth
+from telltale.cli import scenes, synth
 from telltale.cli.options import ProjectOption, one_of, out
 from telltale.errors import ConfigError
 from telltale.progress import progress
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Collect pictures with true labels.")
 app.command("synth")(synth.collect_synth)
+app.command("scenes")(scenes.collect_scenes)
 
 
 @app.command("page")
@@ -71,11 +72,14 @@ def start_recipe(
 @app.command("folder")
 def collect_from_folder(
     folder: Annotated[
-        Path, typer.Argument(help="A data set: pictures with labels, a CSV, a folder a class, masks, MVTec AD or COCO.")
+        Path,
+        typer.Argument(
+            help="A data set: pictures with labels, a CSV, a folder a class, masks, MVTec AD, COCO, YOLO or VOC."
+        ),
     ],
     project: ProjectOption = Path("."),
     format: Annotated[
-        str, typer.Option(help="auto looks; or json, csv, imagefolder, pictures, masks, mvtec, coco.")
+        str, typer.Option(help="auto looks; or json, csv, imagefolder, pictures, masks, mvtec, coco, yolo, voc.")
     ] = "auto",
     group_by: Annotated[
         str, typer.Option(help="labels, file, folder, a CSV column, or a regular expression on the file's name.")

@@ -8,7 +8,10 @@ from typing import Any
 from telltale.errors import ConfigError
 from telltale.project import FILE, Augment, Config, Project, validate
 
-STARTS: dict[str, dict[str, object]] = {"mask": {"width": 256, "height": 256, "fit": "tile"}}
+STARTS: dict[str, dict[str, object]] = {
+    "mask": {"width": 256, "height": 256, "fit": "tile"},
+    "locate": {"width": 192, "height": 192, "fit": "letterbox"},
+}
 """Kind of task to the [input] it starts with, where that is not the usual one."""
 
 RATES: dict[str, dict[str, Any]] = {
@@ -22,6 +25,9 @@ RATES: dict[str, dict[str, Any]] = {
 
 EXPLAINED = {
     "states": "mirror = [{pairs}]  # names that swap when a picture is flipped left to right\n",
+    "locate": "mirror = [{pairs}]  # names that swap when a picture is flipped left to right\n"
+    "# max_count = 100               # boxes of one name in a picture, at most\n"
+    "# near_px = 5                   # a centre this close is right, in pixels of the picture\n",
     "mask": "min_area = 8                    # smaller regions are neither told nor missed, in pixels\n"
     "# mm_per_px = 0.05               # tells areas in mm² too\n",
 }
@@ -46,7 +52,7 @@ def init_project(
     size: dict[str, object] = dict(STARTS.get(kind, {}))
     size |= {key: value for key, value in (("width", width), ("height", height)) if value is not None}
     task: dict[str, object] = {"kind": kind, "names": names}
-    if mirror or kind == "states":
+    if mirror or kind in ("states", "locate"):
         task["mirror"] = [list(pair) for pair in mirror]
     config = validate({"name": title, "task": task, "input": size, "train": RATES.get(kind, {})}, Config, FILE)
     config.make_task()

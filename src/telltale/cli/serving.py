@@ -27,6 +27,10 @@ def serve(
     ] = None,
     average_s: Annotated[float | None, typer.Option(help="Smoothing: average over this many seconds.")] = None,
     dwell_s: Annotated[float | None, typer.Option(help="Smoothing: a state lasts at least this long.")] = None,
+    track: Annotated[
+        bool | None,
+        typer.Option("--track/--no-track", help="Follow boxes from frame to frame; default: as the bundle says."),
+    ] = None,
     variant: Annotated[str, typer.Option(help="auto, float or int8.")] = "auto",
     pages: Annotated[bool, typer.Option(help="Serve the car page and the widget too.")] = True,
     monitor: Annotated[
@@ -50,6 +54,10 @@ def serve(
     ice_server: Annotated[
         list[str] | None, typer.Option(help="WebRTC: a STUN or TURN server of yours, stun:HOST:PORT; repeat it.")
     ] = None,
+    batch: Annotated[int, typer.Option(help="Pictures of different connections run together, at most; 1: none.")] = 1,
+    batch_wait_ms: Annotated[
+        float, typer.Option(help="With --batch: how long the first picture of a batch waits for others.")
+    ] = 0.0,
     max_streams: Annotated[int, typer.Option(help="WebRTC: streams in at once.", min=0)] = 8,
     max_viewers: Annotated[int, typer.Option(help="WebRTC: viewers at once.", min=0)] = 32,
 ) -> None:
@@ -62,6 +70,9 @@ def serve(
     settings = ServeSettings(
         average_s=average_s,
         dwell_s=dwell_s,
+        track=track,
+        batch=batch,
+        batch_wait_ms=batch_wait_ms,
         allow_origins=tuple(allow_origin) if allow_origin else None,
         ice=Ice(
             addresses=tuple(rtc_address or ()),

@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -60,7 +61,7 @@ def serve_ball(
     from telltale.stream.server import CODECS, ServeBall, run_server
     from telltale.streams.scene import KINDS
 
-    width, height = _size(size)
+    width, height = parse_size(size)
     settings = ServeBall(
         host=host,
         port=port,
@@ -93,6 +94,8 @@ def serve_ball(
             print(f"waiting for a client at {host}:{port} ({scene}, {size}, {fps:g}/s); Ctrl-C stops", flush=True)
 
     async def run() -> None:
+        # aiortc encodes on the loop's own pool, one frame at a time. A second thread brings a second heap of frames.
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1, "telltale-encode"))
         stop = _stop_on_signals()
         await run_server(
             settings, once=once, stop=stop, on_verdict=on_verdict, on_session=on_session, on_ready=on_ready
@@ -105,7 +108,11 @@ def serve_ball(
 def watch_ball(
     host: HostOption = "127.0.0.1",
     port: PortOption = 8765,
-    detector: Annotated[str, typer.Option(help="colour or circle.")] = "colour",
+    detector: Annotated[str, typer.Option(help="colour, circle, or a locate bundle: NAME.telltale.")] = "colour",
+    name: Annotated[str | None, typer.Option(help="With a bundle of several names: which to look for.")] = None,
+    track: Annotated[
+        bool, typer.Option("--track", help="Follow the ball by a Kalman filter, also where it is not found.")
+    ] = False,
     colour: Annotated[str, typer.Option(help="Of the ball: RED,GREEN,BLUE or #rrggbb.")] = "#e83e28",
     record: Annotated[
         Path | None, typer.Option(help="Write what was seen, with truth and answer, to this .mp4.")
@@ -134,6 +141,8 @@ def watch_ball(
         port=port,
         detector=detector,
         colour=parse_colour(colour),
+        name=name,
+        track=track,
         record=record,
         display=display,
         seconds=seconds,
@@ -182,7 +191,7 @@ def _stop_on_signals() -> asyncio.Event:
     return stop
 
 
-def _size(text: str) -> tuple[int, int]:
+def parse_size(text: str) -> tuple[int, int]:
     width, _, height = text.lower().partition("x")
     try:
         return int(width), int(height)

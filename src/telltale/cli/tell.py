@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import time
 from collections import deque
@@ -21,6 +22,7 @@ from telltale.errors import ConfigError, ImageError, Interrupted, TelltaleError
 from telltale.frame import Image
 from telltale.preprocess import decode
 from telltale.progress import progress
+from telltale.tasks.locate import Locate, LocateReading
 from telltale.tasks.mask import MaskReading, MaskResult, Masks
 from telltale.tasks.regions import told_mask
 from telltale.tasks.task import Json
@@ -128,6 +130,8 @@ def columns(predictor: Predictor) -> list[str]:
     task = predictor.task
     if isinstance(task, Masks):
         each += ["regions", "area_px", *(["area_mm2"] if task.mm_per_px is not None else [])]
+    if isinstance(task, Locate):
+        each += ["count", "boxes"]
     return ["file", "width", "height", "ms", "error", *(f"{name}.{what}" for name in task.names for what in each)]
 
 
@@ -149,6 +153,9 @@ def _row(predictor: Predictor, root: Path, file: Path, to: Path, wanted: Wanted)
     }
     for key, reading in result.readings.items():
         row |= {f"{key}.state": reading.state, f"{key}.prob": round(float(reading.prob), 6)}
+        if isinstance(reading, LocateReading):
+            told = reading.to_json()
+            row |= {f"{key}.count": told["count"], f"{key}.boxes": json.dumps(told["boxes"])}
         if isinstance(reading, MaskReading):
             row |= {
                 f"{key}.regions": sum(region.state == "on" for region in reading.regions),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -59,8 +59,8 @@ def find_chromium() -> str:
 
 
 @contextmanager
-def chromium(*, headless: bool = True) -> Iterator[Browser]:
-    """A running Chromium while the `with` block runs. Raises MissingPartError."""
+def chromium(*, headless: bool = True, more: Sequence[str] = ()) -> Iterator[Browser]:
+    """A running Chromium while the `with` block runs. more: flags beside `FLAGS`. Raises MissingPartError."""
     try:
         from playwright.sync_api import Error, sync_playwright
     except ImportError as error:
@@ -71,7 +71,7 @@ def chromium(*, headless: bool = True) -> Iterator[Browser]:
     with sync_playwright() as play:
         try:
             browser = play.chromium.launch(
-                executable_path=path, headless=headless, args=list(FLAGS), handle_sigint=False
+                executable_path=path, headless=headless, args=[*FLAGS, *more], handle_sigint=False
             )
         except Error as error:
             reason = error.message.strip().splitlines()[0]

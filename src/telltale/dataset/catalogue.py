@@ -25,9 +25,13 @@ from telltale.errors import CatalogueError
 from telltale.frame import Image
 from telltale.preprocess import decode
 from telltale.progress import Progress, Quiet
+from telltale.tasks.locate import parse_boxes
 from telltale.tasks.task import Json, Label
 
 ImageId = NewType("ImageId", int)
+
+BOXES = 1000
+"""Of one name in one picture, at most."""
 
 SPLITS = ("train", "calibration", "test")
 
@@ -217,14 +221,18 @@ class Catalogue:
     def label(self, image_id: int, name: str, value: Json, *, who: str, visible_px: int | None = None) -> None:
         """Say what a picture shows; the newest word wins. A value of None says: unknown again.
 
-        value: true or false, a number, a text, or what `keep_mask` gave.
+        value: true or false, a number, a text, what `keep_mask` gave, or boxes as `locate` takes them.
         visible_px: how many of the picture's pixels show it.
         Raises CatalogueError: no such picture, or a value that does not fit.
         """
         _check_text("name of a label", name)
         _check_text("who says a label", who)
-        if value is not None and not isinstance(value, bool | int | float | str):
-            raise CatalogueError(f"label {name!r}", expected="true, false, a number, a text or null", got=repr(value))
+        if isinstance(value, list | dict):
+            parse_boxes(name, value, BOXES)
+        elif value is not None and not isinstance(value, bool | int | float | str):
+            raise CatalogueError(
+                f"label {name!r}", expected="true, false, a number, a text, boxes or null", got=repr(value)
+            )
         width, height = self._size(image_id)
         if visible_px is not None and not 0 <= visible_px <= width * height:
             raise CatalogueError(f"visible pixels of {name!r}", expected=f"0 to {width * height}", got=repr(visible_px))

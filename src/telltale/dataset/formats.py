@@ -21,8 +21,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from telltale.dataset.boxes import BoxLabels
 from telltale.dataset.masks import FileMask, MaskSource, is_reference, place
 from telltale.errors import CatalogueError, ConfigError
+from telltale.tasks.locate import parse_boxes
 from telltale.tasks.task import Json
 
 ClassMap = Mapping[str, Mapping[str, Json]]
@@ -57,6 +59,7 @@ class Found:
     """One picture of a data set and what is said of it. group, split: None where the data set does not tell.
 
     masks: of names; that of "" is named by the picture's class (`meta["class"]`) or by the task, if it has one name.
+    boxes: of names; None where the data set has none for this picture.
     nothing: the data set says that there is none of anything in the picture.
     """
 
@@ -64,6 +67,7 @@ class Found:
     name: str
     labels: Mapping[str, Json] = field(default_factory=dict)
     masks: Mapping[str, MaskSource] = field(default_factory=dict)
+    boxes: BoxLabels | None = None
     nothing: bool = False
     visible_px: Mapping[str, int] = field(default_factory=dict)
     group: str | None = None
@@ -309,6 +313,8 @@ def parse_cell(cell: str) -> Json:
         value = json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
         return text
+    if isinstance(value, list | dict) and _are_boxes("", value):
+        return value
     return value if isinstance(value, bool | int | float | str) else text
 
 
@@ -354,14 +360,24 @@ def unfit(found: Found, width: int, height: int) -> dict[str, str]:
     for name, value in found.labels.items():
         if not name.strip() or not name.isprintable():
             wrong[name] = f"expected a label with a name, got {name!r}"
+        elif isinstance(value, list | dict) and _are_boxes(name, value):
+            continue
         elif not (value is None or isinstance(value, bool | int | float | str)):
-            wrong[name] = f"{name}: expected true, false, a number or a text, got {value!r}"
+            wrong[name] = f"{name}: expected true, false, a number, a text or boxes, got {value!r}"[:200]
         elif isinstance(value, float) and not math.isfinite(value):
             wrong[name] = f"{name}: expected a finite number, got {value!r}"
     for name, pixels in found.visible_px.items():
         if isinstance(pixels, bool) or not isinstance(pixels, int) or not 0 <= pixels <= width * height:
             wrong[name] = f"{name}: expected 0 to {width * height} visible pixels, got {pixels!r}"
     return wrong
+
+
+def _are_boxes(name: str, value: Json) -> bool:
+    try:
+        parse_boxes(name, value, most=1_000_000)
+    except CatalogueError:
+        return False
+    return True
 
 
 def _table(folder: Path) -> Path | None:

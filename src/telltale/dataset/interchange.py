@@ -20,6 +20,7 @@ from telltale.dataset.masks import MaskSource
 from telltale.errors import CatalogueError, ConfigError, ImageError, Interrupted, TelltaleError
 from telltale.preprocess import decode
 from telltale.progress import Progress, Quiet
+from telltale.tasks.locate import Locate, join_boxes
 from telltale.tasks.states import parse_state
 from telltale.tasks.task import Json, Label, Task
 
@@ -103,7 +104,13 @@ def import_folder(
     by_column = kind == "csv" and _is_word(group_by) and group_by not in ("auto", "labels", "file", "folder")
     if not root.exists():
         raise CatalogueError(str(root), expected="a data set", got="nothing there")
-    entries = list(layouts.read(root, kind, layouts.Wish(class_map, group_by if by_column else "")))
+    wish = layouts.Wish(
+        class_map,
+        group_by if by_column else "",
+        task.names if task is not None else (),
+        task is not None and task.kind == Locate.kind,
+    )
+    entries = list(layouts.read(root, kind, wish))
     skipped = [entry for entry in entries if isinstance(entry, Skipped)]
     found = [entry for entry in entries if isinstance(entry, Found)]
     if not found:
@@ -198,7 +205,8 @@ class _Import:
             self._skipped.append(Skipped(found.name, f"expected {error.expected}, got {error.got}"))
             return
         height, width = pixels.shape[:2]
-        found = replace(found, labels={**found.labels, **self._read_masks(found, width, height)})
+        drawn = {**self._read_masks(found, width, height), **self._read_boxes(found, width, height)}
+        found = replace(found, labels={**found.labels, **drawn})
         wrong = {**formats.unfit(found, width, height), **self._unfit_for_task(found)}
         self._skipped += [Skipped(found.name, reason) for reason in wrong.values()]
         labels = {n: v for n, v in found.labels.items() if n not in wrong and v is not None}
@@ -238,6 +246,22 @@ class _Import:
                 out[name] = self._catalogue.keep_mask(mask) if mask.any() else False
             except CatalogueError as error:
                 self._skipped.append(Skipped(found.name, str(error)))
+        return out
+
+    def _read_boxes(self, found: Found, width: int, height: int) -> dict[str, Json]:
+        """Labels of a picture's boxes, in its pixels; what does not fit is told, and leaves all of them unknown."""
+        if found.boxes is None:
+            return {}
+        try:
+            values, notes = found.boxes.read(width, height)
+        except CatalogueError as error:
+            self._skipped.append(Skipped(found.name, f"{error}: added without a label"))
+            return {}
+        self._skipped += [Skipped(found.name, note) for note in notes]
+        out: dict[str, Json] = {}
+        for word, value in values.items():
+            for name in self._class_map.get(word, {word: True}):
+                out[name] = join_boxes(name, out[name], value) if name in out else value
         return out
 
     def _named_masks(self, found: Found) -> dict[str, MaskSource | None]:

@@ -6,17 +6,22 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from telltale.dataset import formats, mask_layouts
+from telltale.dataset import box_layouts, formats, mask_layouts
 from telltale.dataset.formats import ClassMap, Found, Skipped
 from telltale.errors import CatalogueError, ConfigError
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What the user says of a layout. class_map: for class folders. group_column: for tables."""
+    """What the user says of a layout. class_map: for class folders. group_column: for tables.
+
+    names: what the task tells. boxes: whether it tells boxes, where a layout has masks and boxes.
+    """
 
     class_map: ClassMap | None = None
     group_column: str = ""
+    names: tuple[str, ...] = ()
+    boxes: bool = False
 
 
 PLAIN = Wish()
@@ -35,7 +40,19 @@ LAYOUTS: dict[str, Layout] = {
     "mvtec": Layout(
         mask_layouts.is_mvtec, lambda path, wish: mask_layouts.read_mvtec(path), "test/ with ground_truth/ (MVTec AD)"
     ),
-    "coco": Layout(mask_layouts.is_coco, lambda path, wish: mask_layouts.read_coco(path), "COCO annotations"),
+    "coco": Layout(
+        mask_layouts.is_coco, lambda path, wish: mask_layouts.read_coco(path, boxes=wish.boxes), "COCO annotations"
+    ),
+    "yolo": Layout(
+        box_layouts.is_yolo,
+        lambda path, wish: box_layouts.read_yolo(path, wish.names),
+        "pictures with boxes in .txt (YOLO)",
+    ),
+    "voc": Layout(
+        box_layouts.is_voc,
+        lambda path, wish: box_layouts.read_voc(path, wish.names),
+        "pictures with boxes in .xml (Pascal VOC)",
+    ),
     "json": Layout(formats.is_json, lambda path, wish: formats.read_json(path), "images/ + labels/*.json"),
     "csv": Layout(formats.is_csv, lambda path, wish: formats.read_csv(path, wish.group_column), "a CSV table"),
     "masks": Layout(

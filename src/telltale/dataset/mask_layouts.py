@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from telltale.dataset.boxes import coco_boxes
 from telltale.dataset.formats import SPLIT_WORDS, Found, Skipped, list_files, one_line, under
 from telltale.dataset.masks import CocoMask, FileMask, MaskSource
 from telltale.errors import CatalogueError
@@ -187,8 +188,8 @@ def _looks_coco(file: Path) -> bool:
     return all(word in data for word in words)
 
 
-def read_coco(path: Path) -> Iterator[Found | Skipped]:
-    """A picture without annotations has none of any category."""
+def read_coco(path: Path, *, boxes: bool = False) -> Iterator[Found | Skipped]:
+    """A picture without annotations has none of any category. boxes: read those, not the segmentations."""
     root = path if path.is_dir() else path.parent
     for file in _coco_files(path):
         try:
@@ -204,7 +205,7 @@ def read_coco(path: Path) -> Iterator[Found | Skipped]:
             (SPLIT_WORDS[w] for w in re.split(r"[^a-z]+", under(file, root).lower()) if w in SPLIT_WORDS), None
         )
         for image in images:
-            yield _from_coco(root, file, image, names, annotations, split)
+            yield _from_coco(root, file, image, names, annotations, split, boxes)
 
 
 def _from_coco(
@@ -214,6 +215,7 @@ def _from_coco(
     names: Mapping[int, str],
     annotations: Mapping[int, list[dict[str, Any]]],
     split: str | None,
+    boxes: bool,
 ) -> Found | Skipped:
     try:
         name, number = str(image["file_name"]), int(image["id"])
@@ -223,6 +225,12 @@ def _from_coco(
     picture = next((folder / name for folder in folders if (folder / name).is_file()), None)
     if picture is None:
         return Skipped(name, f"named in {file.name}, but there is no such file")
+    if boxes:
+        try:
+            drawn = coco_boxes(image, annotations.get(number, []), names)
+        except (ValueError, TypeError) as error:
+            return Skipped(name, one_line(error))
+        return Found(picture, under(picture, root), boxes=drawn, split=split, source=str(file))
     parts: dict[str, list[Any]] = {}
     crowds: dict[str, list[Any]] = {}
     for each in annotations.get(number, []):

@@ -147,13 +147,14 @@ def _intervals(point: Mapping[str, Any], again: Sequence[Mapping[str, Any]]) -> 
         if value is None or len(drawn) < len(again) / 2:
             out[key] = Measure(value)
         elif key in SHARES and SHARES[key] in point:
-            out[key] = _share(float(value), int(point[SHARES[key]]), drawn)
+            out[key] = share_interval(float(value), int(point[SHARES[key]]), drawn)
         else:
             out[key] = percentile(float(value), drawn)
     return out
 
 
-def _share(value: float, count: int, drawn: NDArray[np.float64]) -> Measure:
+def share_interval(value: float, count: int, drawn: NDArray[np.float64]) -> Measure:
+    """The exact binomial interval of a share of `count` cases, at the number of cases the replicates make of it."""
     spread = float(drawn.var())
     effective = float(count)
     if 0.0 < value < 1.0 and spread > 0.0:

@@ -11,6 +11,8 @@ from telltale.bundle.bundle import Bundle
 from telltale.bundle.predictor import VariantName
 from telltale.dataset import Example
 from telltale.errors import BundleError
+from telltale.evaluate.box_thresholds import retune_boxes, tune_boxes
+from telltale.evaluate.boxes import evaluate_boxes
 from telltale.evaluate.evaluation import Evaluation
 from telltale.evaluate.judged import Judged
 from telltale.evaluate.mask_thresholds import retune_masks, tune_masks
@@ -92,9 +94,14 @@ def _retune_masks(bundle: Bundle, unsure: Unsure, unit: Unit) -> Bundle:
     return retune_masks(bundle, unsure)  # always by group: exposures of one tile are missed together
 
 
+def _retune_boxes(bundle: Bundle, unsure: Unsure, unit: Unit) -> Bundle:
+    return retune_boxes(bundle, unsure)  # objects by group, pictures without any one by one
+
+
 EVALUATORS: dict[str, Evaluator] = {
     "states": Evaluator(_measure_states, _tune_states, _retune_states),
     "mask": Evaluator(evaluate_masks, tune_masks, _retune_masks),
+    "locate": Evaluator(evaluate_boxes, tune_boxes, _retune_boxes),
 }
 """Kind of task to how it is judged."""
 

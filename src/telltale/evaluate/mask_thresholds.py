@@ -21,16 +21,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from telltale.bundle.bundle import Bundle
-from telltale.bundle.predictor import Predictor, VariantName
-from telltale.bundle.spec import Guarantee
+from telltale.bundle.predictor import VariantName
 from telltale.dataset import Example
-from telltale.errors import BundleError, Interrupted
-from telltale.evaluate.masks import look_at
-from telltale.evaluate.predict import Skipped
-from telltale.progress import Progress, Quiet
+from telltale.errors import BundleError
+from telltale.evaluate.cuts import (
+    control_risk,
+    count_calibration,
+    keep_cuts,
+    least_promise,
+    read_counts,
+    vouch_missed,
+)
+from telltale.evaluate.looking import Seen
+from telltale.progress import Progress
 from telltale.project import Unsure
 from telltale.tasks import Threshold
-from telltale.tasks.calibrate import percent
 from telltale.tasks.counting import BINS, logit_bins
 from telltale.tasks.mask import Masks
 from telltale.tasks.mask_tally import best_dice
@@ -58,6 +63,15 @@ class Cut:
     promised: float | None
     note: str
 
+    def to_json(self) -> dict[str, object]:
+        return {
+            "groups": self.groups,
+            "regions": self.regions,
+            "missed": self.missed,
+            "dice": self.dice,
+            "promised": self.promised,
+        }
+
 
 def tune_masks(
     bundle: Bundle,
@@ -74,28 +88,19 @@ def tune_masks(
     assert isinstance(task, Masks)
     pixels = np.zeros((len(task.names), 2, BINS), np.int64)
     reached: list[Reached] = [{} for _ in task.names]
-    skipped: list[Skipped] = []
-    try:
-        predictor = Predictor.open(bundle.path, variant=variant)
-        for seen in look_at(predictor, examples, progress or Quiet()):
-            if isinstance(seen, Skipped):
-                skipped.append(seen)
-                continue
-            for k in range(len(task.names)):
-                p, known = seen.outputs["probabilities"][0, k], seen.target.known[0, k]
-                truth = (seen.target.values[0, k] >= 0.5) & known
-                bins = logit_bins(p)
-                for side in (0, 1):
-                    pixels[k, side] += np.bincount(bins[known & (truth == bool(side))], minlength=BINS)
-                cuts = reaching(p, truth, task.min_area)
-                if cuts:
-                    reached[k].setdefault(seen.example.group, []).extend(cuts)
-    except KeyboardInterrupt as error:
-        raise Interrupted("thresholds", got="Ctrl-C", next="nothing was changed; run it again") from error
-    if skipped and len(skipped) == len(examples):
-        raise BundleError(
-            f"{bundle.path.name}: calibration", expected="pictures that can be read", got=f"none: {skipped[0].why}"
-        )
+
+    def count(seen: Seen) -> None:
+        for k in range(len(task.names)):
+            p, known = seen.outputs["probabilities"][0, k], seen.target.known[0, k]
+            truth = (seen.target.values[0, k] >= 0.5) & known
+            bins = logit_bins(p)
+            for side in (0, 1):
+                pixels[k, side] += np.bincount(bins[known & (truth == bool(side))], minlength=BINS)
+            cuts = reaching(p, truth, task.min_area)
+            if cuts:
+                reached[k].setdefault(seen.example.group, []).extend(cuts)
+
+    count_calibration(bundle, examples, variant, progress, count)
     return _write(bundle, task, pixels, reached, unsure)
 
 
@@ -103,11 +108,7 @@ def retune_masks(bundle: Bundle, unsure: Unsure) -> Bundle:
     """Choose the thresholds anew from what was counted at the export. Raises BundleError where nothing was."""
     task = bundle.task
     assert isinstance(task, Masks)
-    if COUNTS not in bundle.spec.files:
-        raise BundleError(
-            f"{bundle.path.name}: {COUNTS}", expected="what its cuts were chosen from", got="none", next="export again"
-        )
-    pixels, reached = _unpack(bundle.read(COUNTS), len(task.names), bundle.path.name)
+    pixels, reached = _unpack(read_counts(bundle, COUNTS), len(task.names), bundle.path.name)
     return _write(bundle, task, pixels, reached, unsure)
 
 
@@ -115,16 +116,7 @@ def _write(
     bundle: Bundle, task: Masks, pixels: NDArray[np.int64], reached: Sequence[Reached], unsure: Unsure
 ) -> Bundle:
     cuts_of = {name: choose_cut(pixels[k], reached[k], unsure.error) for k, name in enumerate(task.names)}
-    return bundle.update(
-        files={COUNTS: _pack(pixels, reached)},
-        thresholds={name: cut.threshold for name, cut in cuts_of.items()},
-        unsure=Guarantee(
-            error=unsure.error,
-            confidence=unsure.confidence,
-            notes={name: cut.note for name, cut in cuts_of.items()},
-        ),
-        metrics={**bundle.spec.metrics, "calibration": {name: _to_json(cut) for name, cut in cuts_of.items()}},
-    )
+    return keep_cuts(bundle, cuts_of, unsure, COUNTS, _pack(pixels, reached))
 
 
 def _pack(pixels: NDArray[np.int64], reached: Sequence[Reached]) -> bytes:
@@ -184,39 +176,8 @@ def choose_cut(pixels: NDArray[np.int64], reached: Mapping[str, Sequence[float]]
     if not count:
         note = "Not chosen: no calibration picture has any; the cut is 0.5." if dice is None else "Nothing is promised."
         return Cut(Threshold(best, best), 0, 0, 0, dice, None, note)
-    asked, promised = error, error
-    if (1 / (count + 1)) > error:
-        promised = 1 / (count + 1)  # the least that so few groups can vouch for
-    low = control_risk(groups, promised)
-    low = min(low, best)
+    promised = least_promise(count, error)
+    low = min(control_risk(groups, promised), best)
     missed = sum(int((cuts < low).sum()) for cuts in groups)
-    note = (
-        f"Guaranteed in expectation: at most {percent(promised)} of the regions of new groups like these lie under the "
-        f"lower cut (conformal risk control over {count} groups with {regions} regions, {missed} of them missed)."
-    )
-    if promised > asked:
-        note += f" {percent(asked)} was asked; that takes {int(np.ceil(1 / asked)) - 1} groups."
+    note = vouch_missed("regions", groups, missed, error, promised)
     return Cut(Threshold(low, max(best, low)), count, regions, missed, dice, promised, note)
-
-
-def control_risk(groups: Sequence[NDArray[np.float64]], error: float) -> float:
-    """The highest cut with n/(n+1) R + 1/(n+1) <= error, R the mean share of a group's regions under the cut."""
-    n = len(groups)
-    candidates = np.unique(np.concatenate(groups))  # a region is missed where the cut is above its own
-    best = 0.0
-    for cut in candidates:
-        risk = float(np.mean([(cuts < cut).mean() for cuts in groups]))
-        if (n * risk + 1) / (n + 1) > error + 1e-12:
-            break
-        best = float(cut)
-    return best
-
-
-def _to_json(cut: Cut) -> dict[str, object]:
-    return {
-        "groups": cut.groups,
-        "regions": cut.regions,
-        "missed": cut.missed,
-        "dice": cut.dice,
-        "promised": cut.promised,
-    }

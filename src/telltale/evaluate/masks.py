@@ -6,36 +6,34 @@ together for the intervals.
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from telltale.bundle.bundle import Bundle
 from telltale.bundle.predictor import Predictor, VariantName
 from telltale.dataset import Example
-from telltale.dataset.masks import with_pixels
-from telltale.errors import CatalogueError, ImageError, Interrupted
-from telltale.evaluate.bootstrap import FEW_GROUPS, Clustered, Measure, percentile
+from telltale.evaluate.bootstrap import Clustered, Measure
 from telltale.evaluate.evaluation import between, share
-from telltale.evaluate.gallery import jpeg, shrink
-from telltale.evaluate.predict import Skipped
+from telltale.evaluate.looking import (
+    TRUE_EDGE,
+    PictureRow,
+    Seen,
+    Way,
+    answer_of,
+    first_of_groups,
+    look_through,
+)
+from telltale.evaluate.measured import REPLICATES, Measured, Metrics, measure_names
 from telltale.frame import Image
-from telltale.preprocess import decode
-from telltale.progress import Progress, Quiet
-from telltale.tasks import Target, Task
+from telltale.progress import Progress
+from telltale.tasks import Task
 from telltale.tasks.heatmap import create_heatmap
 from telltale.tasks.mask import MaskResult
 from telltale.tasks.mask_tally import MaskTally
-from telltale.tasks.task import Json
 
-REPLICATES = 400
 KEYS = (
     "dice",
     "iou",
@@ -59,24 +57,19 @@ KEYS = (
 UNBOUNDED = frozenset({"false_regions", "false_regions_good"})
 """Counts a picture, which may exceed 1."""
 
-SHOWN = 6
-"""Pictures of each sort in the report."""
+UNKNOWN = {
+    "dice_picture": "No test picture has any {name}: whether it is found is not known.",
+    "false_regions_good": "No test picture is without {name}: false alarms on good pictures are not known.",
+}
+"""What a metric without a value means."""
 
-TRUE_EDGE = (230, 97, 0)
-"""RGB of the outline of what is truly there."""
+METRICS = Metrics(KEYS, UNBOUNDED, UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One picture and one name. truth: whether there is any; None: not wholly known. dice: None where nothing is."""
+class MaskRow(PictureRow):
+    """One picture and one name. dice: None where nothing is."""
 
-    file: str
-    image_id: int
-    group: str
-    name: str
-    truth: bool | None
-    state: str
-    score: float
     dice: float | None
     told_px: int
     true_px: int
@@ -85,34 +78,9 @@ class Row:
     false: int
 
 
-@dataclass(frozen=True, slots=True)
-class MaskShot:
-    """Two JPEGs of one picture: with the true outline, and with what was told. sort: best, worst, missed or false."""
-
-    sort: str
-    row: Row
-    truth: bytes
-    told: bytes
-
-
 @dataclass(frozen=True)
-class MaskEvaluation:
-    """A mask bundle on a test set. overall, heads: metrics with 95 % intervals; score: every metric, `Task.score`."""
-
-    title: str
-    task: Task
-    rows: tuple[Row, ...]
-    score: Mapping[str, Any]
-    overall: Mapping[str, Measure]
-    heads: Mapping[str, Mapping[str, Measure]]
-    pictures: int
-    groups: int
-    shots: tuple[MaskShot, ...]
-    skipped: tuple[Skipped, ...]
-    warnings: tuple[str, ...]
-    facts: Mapping[str, str]
-    notes: Mapping[str, str]
-    thresholds: Mapping[str, Any]
+class MaskEvaluation(Measured[Task, MaskRow]):
+    """A bundle that tells masks on a test set."""
 
     @property
     def headline(self) -> str:
@@ -124,41 +92,15 @@ class MaskEvaluation:
         alarms = "" if false is None else f" at {false:.2f} false ones a good picture"
         return f"{found}{alarms}; of the pixels, Dice {dice.value:.3f}.".lstrip("; ")
 
-    def to_json(self) -> dict[str, Json]:
-        return {
-            "headline": self.headline,
-            "pictures": self.pictures,
-            "groups": self.groups,
-            "skipped": len(self.skipped),
-            "interval": "95 %, groups resampled",
-            "overall": {key: value.to_json() for key, value in self.overall.items()},
-            "heads": {n: {key: value.to_json() for key, value in head.items()} for n, head in self.heads.items()},
-            "warnings": list(self.warnings),
-        }
-
     def files(self) -> dict[str, bytes]:
         from telltale.evaluate.mask_report import html  # it draws this class
 
         return {"report.html": html(self).encode(), "evaluation/table.csv": self.to_csv()}
 
-    def to_csv(self) -> bytes:
-        """A line for each picture and name."""
-        out = io.StringIO()
-        writer = csv.writer(out, lineterminator="\n")
-        writer.writerow(Row.__dataclass_fields__)
-        for row in self.rows:
-            values = [getattr(row, name) for name in Row.__dataclass_fields__]
-            writer.writerow(["" if v is None else f"{v:.6g}" if isinstance(v, float) else v for v in values])
-        return out.getvalue().encode()
-
     def table(self) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
         titles = ("Dice", "IoU", "picture AUROC", "AUPRO", "regions found", "false a good picture")
         keys = ("dice", "iou", "auroc", "aupro", "region_recall", "false_regions_good")
-        rows = []
-        for name, head in [*self.heads.items(), ("overall", self.overall)]:
-            values = [head[key].value for key in keys]
-            rows.append([name, *("–" if value is None else f"{value:.3f}" for value in values)])
-        return titles, rows
+        return titles, self.cells(keys)
 
 
 def evaluate_masks(
@@ -172,89 +114,40 @@ def evaluate_masks(
     seed: int = 0,
 ) -> MaskEvaluation:
     """Tell every picture and count. Raises CatalogueError when there is no mask at all, BundleError, Interrupted."""
-    try:
-        predictor = Predictor.open(bundle.path, variant=variant)
-        step = progress or Quiet()
-        tallies: dict[str, MaskTally] = {}
-        rows: list[Row] = []
-        skipped: list[Skipped] = []
-        pictures = 0
-        for seen in look_at(predictor, examples, step):
-            if isinstance(seen, Skipped):
-                skipped.append(seen)
-                continue
-            tally = predictor.task.tally(seen.outputs, seen.target, bundle.spec.thresholds)
-            group = seen.example.group
-            tallies[group] = tallies[group] + tally if group in tallies else tally
-            rows += _rows(predictor.task, seen, tally)
-            pictures += 1
-        if not any(tally.pixels.any() for tally in tallies.values()):
-            raise CatalogueError(
-                "evaluate", expected="test pictures with masks of " + ", ".join(bundle.task.names), got="none"
-            )
-        shots = _shoot(predictor, rows, {example.image_id: example for example in examples})
-    except KeyboardInterrupt as error:
-        raise Interrupted("evaluate", got="Ctrl-C", next="nothing was changed; run it again") from error
-    clustered = Clustered(tallies[group] for group in sorted(tallies))
-    overall, heads = measure_masks(bundle.task, clustered, replicates, seed)
-    return MaskEvaluation(
-        title=bundle.spec.name,
-        task=bundle.task,
-        rows=tuple(rows),
-        score=bundle.task.score(clustered.total()),
-        overall=overall,
-        heads=heads,
-        pictures=pictures,
-        groups=len(tallies),
-        shots=tuple(shots),
-        skipped=tuple(skipped),
-        warnings=tuple(_warnings(bundle.task, tallies, {e.group for e in trained}, skipped, heads)),
-        facts=_facts(bundle, predictor.variant),
-        notes=bundle.spec.unsure.notes,
-        thresholds=bundle.spec.thresholds,
+    task = bundle.task
+    way = Way(
+        "masks",
+        labelled=lambda tally: bool(tally.pixels.any()),
+        rows=lambda seen, tally: _rows(task, seen, tally),
+        choose=_choose,
+        draw=_draw,
     )
+    looked = look_through(bundle, examples, variant, progress, way)
+    rule = {"least region": f"{bundle.spec.task.get('min_area')} pixels"}
+    return MaskEvaluation.of(bundle, task, looked, trained, METRICS, rule, replicates, seed)
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """One picture with the model's outputs and the target, each with a batch axis of 1, at the picture's size."""
-
-    example: Example
-    image: Image
-    outputs: Mapping[str, NDArray[np.float32]]
-    target: Target
+def measure_masks(
+    task: Task, clustered: Clustered, replicates: int, seed: int
+) -> tuple[dict[str, Measure], dict[str, dict[str, Measure]]]:
+    """Overall and for each name: every metric of KEYS with its interval."""
+    return measure_names(task, clustered, METRICS, replicates, seed)
 
 
-def look_at(predictor: Predictor, examples: Sequence[Example], progress: Progress) -> Iterator[Seen | Skipped]:
-    """The model on each picture, in the order given; one that cannot be read, or whose mask cannot, is set aside."""
-    names = predictor.task.names
-    for example in examples:
-        try:
-            image = decode(example.path)
-            height, width = image.shape[:2]
-            target = predictor.task.encode(with_pixels(example, names), (width, height))
-            batch = Target(target.values[None], target.known[None], target.hidden[None])
-            yield Seen(example, image, predictor.look(image), batch)
-        except (ImageError, CatalogueError) as error:
-            yield Skipped(example.path.name, str(error))
-        progress.advance()
-
-
-def _rows(task: Task, seen: Seen, tally: MaskTally) -> Iterator[Row]:
+def _rows(task: Task, seen: Seen, tally: MaskTally) -> Iterator[MaskRow]:
     """What the tally of one picture says of each name."""
     for k, name in enumerate(task.names):
         right, false, missed = (int(v) for v in tally.told[k])
         there = right + missed
-        answered = np.argwhere(tally.answers[k])
-        truth = bool(answered[0][0]) if len(answered) else None
+        truth, state = answer_of(tally.answers[k])
         bins = np.argwhere(tally.scores[k])
-        yield Row(
+        yield MaskRow(
             file=str(seen.example.meta.get("file", seen.example.path.name)),
             image_id=seen.example.image_id,
             group=seen.example.group,
             name=name,
             truth=truth,
-            state=("off", "on", "unsure")[answered[0][1]] if len(answered) else "",
+            state=state,
             score=float(seen.outputs["probabilities"][0, k].max()) if len(bins) else 0.0,
             dice=2 * right / (2 * right + false + missed) if there else None,
             told_px=right + false,
@@ -265,39 +158,8 @@ def _rows(task: Task, seen: Seen, tally: MaskTally) -> Iterator[Row]:
         )
 
 
-def measure_masks(
-    task: Task, clustered: Clustered, replicates: int, seed: int
-) -> tuple[dict[str, Measure], dict[str, dict[str, Measure]]]:
-    """Overall and for each name: every metric of KEYS with its interval; without one where there is one group only."""
-    point = task.score(clustered.total())
-    scores = [("overall", None), *(("heads", name) for name in task.names)]
-
-    def part(score: Mapping[str, Any], where: str, name: str | None) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = score[where] if name is None else score[where][name]
-        return found
-
-    again: list[dict[str, Json]] = []
-    if clustered.count > 1:
-        rng = np.random.default_rng(seed)
-        draws = rng.multinomial(clustered.count, np.full(clustered.count, 1 / clustered.count), replicates)
-        again = [task.score(clustered.total(row.astype(np.float64))) for row in draws]
-    out = []
-    for where, name in scores:
-        here = part(point, where, name)
-        measures = {}
-        for key in KEYS:
-            drawn = [value for score in again if (value := part(score, where, name)[key]) is not None]
-            if here[key] is None or len(drawn) < max(len(again) / 2, 2):
-                measures[key] = Measure(here[key])
-            else:
-                top = np.inf if key in UNBOUNDED else 1.0
-                measures[key] = percentile(float(here[key]), np.array(drawn, np.float64), top)
-        out.append(measures)
-    return out[0], dict(zip(task.names, out[1:], strict=True))
-
-
-def _shoot(predictor: Predictor, rows: Sequence[Row], examples: Mapping[int, Example]) -> list[MaskShot]:
-    """The best and the worst found, the missed and the falsely told, told once more."""
+def _choose(rows: Sequence[MaskRow]) -> Mapping[str, Sequence[MaskRow]]:
+    """The best and the worst found, the missed and the falsely told; a group only once in each."""
     with_it = [row for row in rows if row.dice is not None]
     ranked = sorted(with_it, key=lambda row: row.dice or 0.0)
     found = [row for row in ranked if row.told_px and row.dice]
@@ -307,24 +169,10 @@ def _shoot(predictor: Predictor, rows: Sequence[Row], examples: Mapping[int, Exa
         "best": found[::-1],
         "false": sorted((row for row in rows if row.truth is False and row.false), key=lambda row: -row.told_px),
     }
-    shots: list[MaskShot] = []
-    for sort, candidates in sorts.items():
-        chosen, groups = [], set()
-        for row in candidates:  # a group only once, as far as there are groups
-            if row.group not in groups:
-                chosen.append(row)
-                groups.add(row.group)
-        for row in chosen[:SHOWN]:
-            shot = _shot(predictor, sort, row, examples[row.image_id])
-            if shot is not None:
-                shots.append(shot)
-    return shots
+    return {sort: first_of_groups(candidates) for sort, candidates in sorts.items()}
 
 
-def _shot(predictor: Predictor, sort: str, row: Row, example: Example) -> MaskShot | None:
-    seen = next(look_at(predictor, [example], Quiet()))
-    if isinstance(seen, Skipped):
-        return None
+def _draw(predictor: Predictor, seen: Seen, row: MaskRow) -> tuple[Image, Image]:
     result = predictor.task.decode(seen.outputs, predictor.spec.thresholds)[0]
     assert isinstance(result, MaskResult)
     k = predictor.task.names.index(row.name)
@@ -333,51 +181,4 @@ def _shot(predictor: Predictor, sort: str, row: Row, example: Example) -> MaskSh
         (seen.target.values[0, k] >= 0.5).astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE
     )
     cv2.drawContours(true, edges, -1, TRUE_EDGE, max(1, round(max(true.shape[:2]) / 250)))
-    told = create_heatmap(seen.image, result, name=row.name, legend=False)
-    return MaskShot(sort, row, jpeg(shrink(true)), jpeg(shrink(told)))
-
-
-def _warnings(
-    task: Task,
-    tallies: Mapping[str, MaskTally],
-    trained: set[str],
-    skipped: Sequence[Skipped],
-    heads: Mapping[str, Mapping[str, Measure]],
-) -> Iterator[str]:
-    leaked = sorted(set(tallies) & trained)
-    if leaked:
-        yield (
-            f"{len(leaked)} of {len(tallies)} test groups were trained on ({', '.join(leaked[:3])}"
-            f"{'…' if len(leaked) > 3 else ''}): the numbers are too good."
-        )
-    if len(tallies) == 1:
-        yield "All test pictures are of one group: nothing is said of other groups, and there are no intervals."
-    elif len(tallies) < FEW_GROUPS:
-        yield f"Only {len(tallies)} groups were tested: intervals from so few groups are rough, and rather too narrow."
-    for name in task.names:
-        if heads[name]["dice_picture"].value is None:
-            yield f"No test picture has any {name}: whether it is found is not known."
-        if heads[name]["false_regions_good"].value is None:
-            yield f"No test picture is without {name}: false alarms on good pictures are not known."
-    if skipped:
-        more = " …" if len(skipped) > 1 else ""
-        yield f"{len(skipped)} could not be read and are in no number: {skipped[0].why}{more}"
-
-
-def _facts(bundle: Bundle, variant: str) -> Mapping[str, str]:
-    spec = bundle.spec
-    facts = {
-        "bundle": spec.name,
-        "made": spec.created,
-        "model": f"{spec.model.backbone}, {spec.model.parameters:,} parameters" if spec.model.backbone else "",
-        "run as": f"{variant} with onnxruntime",
-        "input": f"{spec.input.width} × {spec.input.height}, {spec.input.fit}",
-        "least region": f"{spec.task.get('min_area')} pixels",
-        "trained on": f"{spec.data.images:,} pictures of {spec.data.groups:,} groups" if spec.data.images else "",
-        "data hash": spec.data.hash,
-        "licence": spec.licence,
-        "thresholds": json.dumps({name: [round(t.low, 4), round(t.high, 4)] for name, t in spec.thresholds.items()}),
-    }
-    if spec.allow_leak:
-        facts["leak"] = "splits were allowed to leak: near-duplicates may stand on both sides"
-    return {key: value for key, value in facts.items() if value}
+    return true, create_heatmap(seen.image, result, name=row.name, legend=False)

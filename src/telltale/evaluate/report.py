@@ -1,22 +1,21 @@
 """One self-contained HTML page from an evaluation. Knows nothing of models or bundles.
 
-No script, no outside address: charts are inline SVG, pictures data URIs. Light and dark by the reader's setting.
+Charts are inline SVG.
 """
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from html import escape
-from pathlib import Path
 
 import numpy as np
 
-from telltale.evaluate.bootstrap import LEVEL, Measure
+from telltale.evaluate.bootstrap import Measure
 from telltale.evaluate.charts import answer_bar, dot_range, reliability_chart, risk_chart, spread_chart
 from telltale.evaluate.curves import reliability, risk_coverage, spread
 from telltale.evaluate.evaluation import NEVER, Combo, Evaluation, between, share
 from telltale.evaluate.gallery import Shot
+from telltale.evaluate.page import about, gallery, header, interval, number_row, numbers, page, picture
 
 COMBOS = 40
 CAPTIONS = (
@@ -34,7 +33,6 @@ CAPTIONS = (
         "The error if only the surest share were told, and its 90 % bound. The ring is where the thresholds stand.",
     ),
 )
-STYLE = Path(__file__).with_name("report.css")
 
 COLUMNS = (
     ("told_accuracy", "right of told", "of the told answers, how many were right"),
@@ -50,15 +48,7 @@ COLUMNS = (
 
 def html(evaluation: Evaluation) -> str:
     """The whole page."""
-    body = "".join(_sections(evaluation))
-    style = STYLE.read_text(encoding="utf-8")
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        '<meta name="color-scheme" content="light dark">'
-        f"<title>{escape(evaluation.title)}: evaluation</title><style>{style}</style></head>"
-        f"<body><main>{body}</main></body></html>"
-    )
+    return page(evaluation.title, _sections(evaluation))
 
 
 def _sections(evaluation: Evaluation) -> Iterator[str]:
@@ -78,35 +68,25 @@ def _sections(evaluation: Evaluation) -> Iterator[str]:
     if looks:
         yield _shots("Where it looked", "Answers it was right and sure about.", looks)
     yield _combinations(evaluation)
-    yield _about(evaluation)
+    where = "Every picture's probabilities, labels and answers are in table.csv and table.parquet."
+    yield about(evaluation.facts, evaluation.skipped, where)
 
 
 def _head(evaluation: Evaluation) -> str:
     pictures, groups = len(evaluation.scored), evaluation.groups
-    whole = evaluation.overall["exact_match_told"]
+    overall = evaluation.overall
     facts = [
-        (share(evaluation.overall["coverage"].value), "of answers told", _range(evaluation.overall["coverage"])),
-        (
-            share(evaluation.overall["told_accuracy"].value),
-            "of those right",
-            _range(evaluation.overall["told_accuracy"]),
-        ),
-        (share(evaluation.overall["accuracy"].value), "right at 0.5", _range(evaluation.overall["accuracy"])),
-        (share(whole.value), "pictures told wholly right", _range(whole)),
+        ("coverage", "of answers told"),
+        ("told_accuracy", "of those right"),
+        ("accuracy", "right at 0.5"),
+        ("exact_match_told", "pictures told wholly right"),
     ]
-    tiles = "".join(
-        f'<div class="tile"><b>{value}</b><span>{escape(what)}</span><small>{interval}</small></div>'
-        for value, what, interval in facts
+    lead = (
+        f"Measured on {_count(pictures, 'picture')} of {_count(groups, 'group')}, "
+        f"{_count(len(evaluation.task.names), 'answer')} each. “Unsure” is not told and not counted as wrong."
     )
-    warnings = "".join(f"<li>{escape(text)}</li>" for text in evaluation.warnings)
-    return (
-        f'<header><p class="kicker">{escape(evaluation.title)} · evaluation</p><h1>{escape(evaluation.headline)}</h1>'
-        f'<p class="lead">Measured on {_count(pictures, "picture")} of {_count(groups, "group")}, '
-        f"{_count(len(evaluation.task.names), 'answer')} each. “Unsure” is not told and not counted as wrong.</p>"
-        f'<div class="tiles">{tiles}</div>'
-        + (f'<ul class="warnings">{warnings}</ul>' if warnings else "")
-        + "</header>"
-    )
+    tiles = [(share(overall[key].value), what, interval(overall[key], share)) for key, what in facts]
+    return header(evaluation.title, evaluation.headline, lead, tiles, evaluation.warnings)
 
 
 def _answers(evaluation: Evaluation) -> str:
@@ -128,13 +108,12 @@ def _answers(evaluation: Evaluation) -> str:
 
 
 def _numbers(evaluation: Evaluation) -> str:
-    head = "".join(f'<th title="{escape(why, quote=True)}">{escape(word)}</th>' for _, word, why in COLUMNS)
-    rows = [_number_row(name, dict(evaluation.heads[name]), evaluation) for name in evaluation.task.names]
-    rows.append(_number_row("all", dict(evaluation.overall), evaluation, "total"))
+    rows = [_number_row(name, evaluation.heads[name]) for name in evaluation.task.names]
+    rows.append(_number_row("all", evaluation.overall, "total"))
     parts = "".join(
         f"<tr><th>{escape(part.name)}</th><td>{part.pictures}</td><td>{part.groups}</td>"
         + "".join(
-            f"<td>{share(part.overall[key].value)}<small>{_range(part.overall[key])}</small></td>"
+            f"<td>{share(part.overall[key].value)}<small>{interval(part.overall[key], share)}</small></td>"
             for key in ("told_accuracy", "coverage", "accuracy", "exact_match_told")
         )
         + "</tr>"
@@ -147,27 +126,20 @@ def _numbers(evaluation: Evaluation) -> str:
         if any(part.name == NEVER for part in evaluation.parts)
         else ""
     )
-    notes = "".join(f"<dt>{escape(word)}</dt><dd>{escape(why.replace('`', ''))}</dd>" for _, word, why in COLUMNS)
-    return (
-        f'<section><h2>Numbers</h2><div class="scroll"><table class="numbers"><thead><tr><th></th>{head}</tr></thead>'
-        f"<tbody>{''.join(rows)}</tbody></table></div>"
-        f"<details><summary>What the columns mean</summary><dl>{notes}</dl>"
-        f"<p>Below each number is its {100 * LEVEL:g} % interval: whole groups are resampled, for pictures of one "
-        "group err together; shares use the exact binomial interval at the effective number of pictures.</p></details>"
-        f"{unseen}</section>"
-    )
+    method = "; shares use the exact binomial interval at the effective number of pictures"
+    return numbers(COLUMNS, rows, method, unseen)
 
 
-def _number_row(name: str, measures: dict[str, Measure], evaluation: Evaluation, kind: str = "") -> str:
+def _number_row(name: str, measures: Mapping[str, Measure], kind: str = "") -> str:
     cells = []
     for key, word, _ in COLUMNS:
         measure = measures.get(key, Measure(None))
-        text = share(measure.value) if key not in ("auroc", "ece") else _plain(measure.value)
+        say = share if key not in ("auroc", "ece") else _plain
         low, high = (0.0, 0.2) if key == "ece" else (0.5, 1.0) if key != "coverage" else (0.0, 1.0)
-        chart = dot_range(f"{name}: {word}", measure, low, high)
-        interval = _range(measure) if key not in ("auroc", "ece") else _plain_range(measure)
-        cells.append(f"<td>{text}<small>{interval}</small>{chart}</td>")
-    return f'<tr class="{kind}"><th>{escape(name)}</th>{"".join(cells)}</tr>'
+        cells.append(
+            (say(measure.value), interval(measure, say), dot_range(f"{name}: {word}", measure, low, high)),
+        )
+    return number_row(name, cells, kind)
 
 
 def _names(evaluation: Evaluation) -> str:
@@ -261,10 +233,7 @@ def _shots(title: str, note: str, shots: list[Shot]) -> str:
         if heated
         else ""
     )
-    cards = "".join(_shot(shot) for shot in shots)
-    return (
-        f'<section><h2>{title}</h2><p class="note">{escape(note)}{legend}</p><div class="shots">{cards}</div></section>'
-    )
+    return gallery(title, f"{escape(note)}{legend}", map(_shot, shots))
 
 
 def _shot(shot: Shot) -> str:
@@ -274,7 +243,7 @@ def _shot(shot: Shot) -> str:
     truth = "on" if shot.truth else "off"
     words = f"{said}, {share(sure)} sure" + ("" if right else f"; is {truth}") + (", hidden" if shot.hidden else "")
     images = "".join(
-        f'<img alt="{escape(alt, quote=True)}" src="data:image/jpeg;base64,{base64.b64encode(data).decode()}">'
+        picture(data, alt)
         for data, alt in ((shot.image, shot.file), (shot.heat, f"where it looked in {shot.file}"))
         if data
     )
@@ -317,33 +286,8 @@ def _combinations(evaluation: Evaluation) -> str:
     )
 
 
-def _about(evaluation: Evaluation) -> str:
-    facts = "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in evaluation.facts.items())
-    skipped = "".join(f"<li>{escape(s.why)}</li>" for s in evaluation.skipped[:50])
-    return (
-        f"<section><h2>About</h2><dl>{facts}</dl>"
-        + (
-            f"<details><summary>{len(evaluation.skipped)} not read</summary><ul>{skipped}</ul></details>"
-            if skipped
-            else ""
-        )
-        + '<p class="note">Every picture\'s probabilities, labels and answers are in table.csv and table.parquet.</p>'
-        "</section>"
-    )
-
-
-def _range(measure: Measure) -> str:
-    if measure.low is None or measure.high is None:
-        return ""
-    return f"{share(measure.low).removesuffix(' %')} – {share(measure.high)}"
-
-
 def _plain(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}"
-
-
-def _plain_range(measure: Measure) -> str:
-    return "" if measure.low is None else f"{_plain(measure.low)} – {_plain(measure.high)}"
 
 
 def _count(number: int, word: str) -> str:

@@ -7,7 +7,7 @@ the bundle under `evaluation/`, so that other thresholds are scored without the 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from telltale.errors import BundleError, Interrupted
 from telltale.evaluate import gallery
 from telltale.evaluate.bootstrap import REPLICATES
 from telltale.evaluate.evaluation import Combination, Evaluation, assess, combinations
+from telltale.evaluate.facts import facts_of
 from telltale.evaluate.predict import Skipped, predict
 from telltale.evaluate.report import html
 from telltale.evaluate.table import Table, read_table
@@ -74,7 +75,7 @@ def evaluate(
         trained_groups={example.group for example in trained},
         skipped=[*skipped, *more],
         gallery=shots,
-        facts=_facts(bundle, predictor.variant),
+        facts=facts_of(bundle, predictor.variant),
         level=_level(bundle),
         replicates=replicates,
         seed=seed,
@@ -113,7 +114,7 @@ def rescore(bundle: Bundle, table: Table | None = None, *, replicates: int = REP
         trained_groups=context.get("trained_groups", ()),
         skipped=[Skipped(**row) for row in context.get("skipped", ())],
         gallery=gallery.from_json(bundle.read(GALLERY), GALLERY) if GALLERY in bundle.spec.files else (),
-        facts=context.get("facts") or _facts(bundle, "float"),
+        facts=context.get("facts") or facts_of(bundle, "float"),
         level=_level(bundle),
         replicates=replicates,
         seed=seed,
@@ -196,20 +197,3 @@ def _join(one: Table, other: Table) -> Table:
 def _level(bundle: Bundle) -> float | None:
     """The error asked for, where thresholds were chosen by it."""
     return bundle.spec.unsure.error if bundle.spec.unsure.notes else None
-
-
-def _facts(bundle: Bundle, variant: str) -> Mapping[str, str]:
-    spec = bundle.spec
-    facts = {
-        "bundle": spec.name,
-        "made": spec.created,
-        "model": f"{spec.model.backbone}, {spec.model.parameters:,} parameters" if spec.model.backbone else "",
-        "run as": f"{variant} with onnxruntime",
-        "input": f"{spec.input.width} × {spec.input.height}, {spec.input.fit}",
-        "trained on": f"{spec.data.images:,} pictures of {spec.data.groups:,} groups" if spec.data.images else "",
-        "data hash": spec.data.hash,
-        "licence": spec.licence,
-    }
-    if spec.allow_leak:
-        facts["leak"] = "splits were allowed to leak: near-duplicates may stand on both sides"
-    return {key: value for key, value in facts.items() if value}

@@ -23,7 +23,7 @@ from telltale.export.deploy import Deployed, Fusable, to_onnx, to_torchscript
 from telltale.export.forms import Form, Images, latencies, onnx_form, torch_form, torchscript_form
 from telltale.export.judge import Options, Verdict, judge_int8, merit
 from telltale.export.measure import machine_name
-from telltale.export.parity import Arrays, Comparison, compare, gate
+from telltale.export.parity import PROBABILITIES, Arrays, Comparison, compare, gate
 from telltale.export.pictures import Labelled, Pictures, load, native_frame, spread, synthetic
 from telltale.export.quantise import Ends, quantise
 from telltale.frame import Image
@@ -36,7 +36,7 @@ from telltale.tasks.calibrate import fit_temperature
 
 GOLDEN_PICTURES = 8
 QUANTISE_PICTURES = 128
-MEASURES = {"mask": "Dice changes"}
+MEASURES = {"mask": "Dice changes", "locate": "AP50 changes"}
 """What `Task.merit` is, where it is not the share of right answers."""
 
 PACKAGES = ("torch", "onnx", "onnxscript", "onnxruntime", "numpy")
@@ -140,9 +140,22 @@ def export_network(
     timed = latencies([*forms, *([small] if small else [])], inputs[:1])
     variants = {form.name: _variant(form, timed, comparisons) for form in forms}
     if small is not None:
-        found = compare("int8", small.run(inputs), "float", _probabilities(expected), options.tolerance.int8, int8=True)
+        found = compare(
+            "int8",
+            small.run(inputs),
+            "float",
+            _probabilities(task, expected, inputs),
+            options.tolerance.int8,
+            int8=True,
+        )
         merits = _merits(task, forms[0], small, calibration)
-        verdict = judge_int8(found[0], timed, merits, options, MEASURES.get(task.kind, "right answers change"))
+        verdict = judge_int8(
+            max(found, key=lambda each: each.delta),
+            timed,
+            merits,
+            options,
+            MEASURES.get(task.kind, "right answers change"),
+        )
         if verdict.kept:
             gate(found, next="nothing was written; export without int8, or let it be dropped (auto)")
             forms.append(small)
@@ -232,7 +245,7 @@ class _Logits(nn.Module):
 def _variant(
     form: Form, timed: dict[str, float], comparisons: list[Comparison], verdict: Verdict | None = None
 ) -> Variant:
-    mine = [c.delta for c in comparisons if c.form == form.name and c.output == "probabilities"]
+    mine = [c.delta for c in comparisons if c.form == form.name and c.output in PROBABILITIES]
     return Variant(
         file=form.file,
         bytes=len(form.data),
@@ -252,5 +265,6 @@ def _merits(task: Task, whole: Form, small: Form, calibration: Pictures | None) 
     return None if found[0] is None or found[1] is None else (found[0], found[1])
 
 
-def _probabilities(outputs: Arrays) -> Arrays:
-    return {"probabilities": outputs["probabilities"]}
+def _probabilities(task: Task, outputs: Arrays, inputs: Images) -> Arrays:
+    """What the task decodes."""
+    return {name: outputs[name] for name in task.output_shapes(inputs.shape[1], inputs.shape[2])}

@@ -14,6 +14,9 @@ from telltale.errors import ParityError
 Arrays = Mapping[str, NDArray[np.float32]]
 """Outputs by name."""
 
+PROBABILITIES = ("probabilities", "heat", "boxes")
+"""Outputs within 0 and 1."""
+
 REPORT = "nothing was written; report this with the run"
 
 
@@ -66,5 +69,5 @@ def gate(comparisons: Sequence[Comparison], *, next: str = REPORT) -> None:
 def _distance(found: NDArray[np.float32] | None, expected: NDArray[np.float32], name: str, int8: bool) -> float:
     if found is None or found.shape != expected.shape or not np.isfinite(found).all():
         return float("inf")
-    scale = 1.0 if name == "probabilities" else max(1.0, float(np.abs(expected).max()))
+    scale = 1.0 if name in PROBABILITIES else max(1.0, float(np.abs(expected).max()))
     return difference(found, expected, int8=int8) / scale

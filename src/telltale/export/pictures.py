@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from telltale.dataset.masks import with_pixels
 from telltale.frame import Image
-from telltale.preprocess import MASK_UNKNOWN, PAD, Preprocess, decode
+from telltale.preprocess import PAD, Preprocess, decode
 from telltale.progress import Progress
 from telltale.tasks import Label, Target, Task, stack_targets
 
@@ -68,14 +68,9 @@ def load(
 
 
 def place_target(task: Task, example: Labelled, preprocess: Preprocess, size: tuple[int, ...]) -> Target:
-    """The labels of a picture of `size` (width, height), maps as `Preprocess.apply` lays the picture."""
-    target = task.encode(with_pixels(example, task.names), (size[0], size[1]))
-    if target.values.ndim < 3:
-        return target
-    full = np.where(target.known, np.where(target.values >= 0.5, 255, 0), MASK_UNKNOWN).astype(np.uint8)
-    masks = np.stack([preprocess.apply_mask(mask) for mask in full])
-    values = (masks > MASK_UNKNOWN).astype(np.float32)
-    return Target(values, masks != MASK_UNKNOWN, np.zeros(masks.shape, np.bool_))
+    """The labels of a picture of `size` (width, height), as `Preprocess.apply` lays the picture."""
+    whole = (size[0], size[1])
+    return task.lay(task.encode(with_pixels(example, task.names), whole), preprocess, whole)
 
 
 def fit_window(image: Image, target: Target, preprocess: Preprocess) -> tuple[Image, Target]:

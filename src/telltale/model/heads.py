@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from telltale.errors import ConfigError
-from telltale.model.mask_head import MaskHead
+from telltale.model.locate_head import LocateHead
+from telltale.model.mask_head import FINEST, MaskHead
 from telltale.tasks import Task
 
 Outputs = dict[str, Tensor]
@@ -128,17 +129,32 @@ def _states(task: Task, shape: Shape) -> nn.Module:
 
 
 def _mask(task: Task, shape: Shape) -> nn.Module:
-    step = shape.strides[-1]
-    if shape.height % step or shape.width % step:
-        raise ConfigError(
-            "input size of a mask",
-            expected=f"width and height divisible by {step} with this backbone",
-            got=f"{shape.width} x {shape.height}",
-        )
+    _check_sides(task, shape)
     return MaskHead(shape.channels, shape.strides, len(task.names))
 
 
-HEADS: dict[str, Head] = {"states": _states, "mask": _mask}
+def _locate(task: Task, shape: Shape) -> nn.Module:
+    if FINEST not in shape.strides:
+        raise ConfigError(
+            "train.backbone",
+            expected=f"one that has maps of 1/{FINEST} of the picture's sides",
+            got="maps of " + ", ".join(f"1/{stride}" for stride in shape.strides),
+        )
+    _check_sides(task, shape)
+    return LocateHead(shape.channels, shape.strides, len(task.names))
+
+
+def _check_sides(task: Task, shape: Shape) -> None:
+    step = shape.strides[-1]
+    if shape.height % step or shape.width % step:
+        raise ConfigError(
+            f"input size of a {task.kind}",
+            expected=f"width and height divisible by {step} with this backbone",
+            got=f"{shape.width} x {shape.height}",
+        )
+
+
+HEADS: dict[str, Head] = {"states": _states, "mask": _mask, "locate": _locate}
 """Kind of task to its head."""
 
 Answers = Callable[[Mapping[str, Tensor], Tensor], Outputs]
@@ -154,10 +170,19 @@ def _mask_answers(outputs: Mapping[str, Tensor], temperature: Tensor) -> Outputs
     return {"probabilities": torch.sigmoid(outputs["logits"] / temperature[:, None, None])}
 
 
-ANSWERS: dict[str, Answers] = {"states": _states_answers, "mask": _mask_answers}
+def _locate_answers(outputs: Mapping[str, Tensor], temperature: Tensor) -> Outputs:
+    heat = torch.sigmoid(outputs["logits"] / temperature[:, None, None])
+    return {"heat": heat, "boxes": torch.sigmoid(outputs["boxes"])}
+
+
+ANSWERS: dict[str, Answers] = {"states": _states_answers, "mask": _mask_answers, "locate": _locate_answers}
 """Kind of task to the last step: calibrated probabilities, and whatever else goes into a bundle."""
 
-SHIPS: dict[str, tuple[str, ...]] = {"states": ("probabilities", "cam"), "mask": ("probabilities",)}
+SHIPS: dict[str, tuple[str, ...]] = {
+    "states": ("probabilities", "cam"),
+    "mask": ("probabilities",),
+    "locate": ("heat", "boxes"),
+}
 """Kind of task to the names of what `ANSWERS` gives in eval mode, in order."""
 
 

@@ -23,42 +23,61 @@ PRIOR = 0.02
 """The share of pixels that are on, as far as a fresh head believes: nearly all of nearly every picture is good."""
 
 
-class MaskHead(nn.Module):
-    """Maps of a backbone -> logits (N, K, H, W) for pictures whose sides the coarsest stride divides."""
+class Pyramid(nn.Module):
+    """Maps of a backbone -> its finest map of FINEST or more, with what all coarser ones know added; (N, width, h, w).
 
-    def __init__(self, channels: Sequence[int], strides: Sequence[int], names: int) -> None:
+    For pictures whose sides the coarsest stride divides.
+    """
+
+    def __init__(self, channels: Sequence[int], strides: Sequence[int]) -> None:
         super().__init__()
         used = [i for i, stride in enumerate(strides) if stride >= FINEST] or [len(strides) - 1]
         self.first = used[0]
         self.width = channels[self.first]
         self.shrink = strides[self.first]
-        self.names = names
         narrow, mix = [], []
         for i in reversed(used[1:]):
             narrow.append(nn.Conv2d(channels[i], channels[i - 1], 1))
             mix.append(Branched(channels[i - 1], channels[i - 1], 1))
         self.narrow, self.mix = nn.ModuleList(narrow), nn.ModuleList(mix)
-        self.tell = nn.Conv2d(self.width, names * self.shrink**2, 3 if self.shrink > 1 else 1, 1, int(self.shrink > 1))
         for conv in self.narrow:
             assert isinstance(conv, nn.Conv2d)
             nn.init.kaiming_normal_(conv.weight, nonlinearity="linear")
-        nn.init.normal_(self.tell.weight, std=0.01)
-        assert self.tell.bias is not None
-        nn.init.constant_(self.tell.bias, float(torch.logit(torch.tensor(PRIOR))))
 
-    def forward(self, maps: list[Tensor]) -> dict[str, Tensor]:
+    def merge(self, maps: list[Tensor]) -> Tensor:
+        """From the coarsest map upwards."""
         x = maps[-1]
         finer = reversed(maps[self.first : -1])
-        for narrow, mix, skip in zip(self.narrow, self.mix, finer, strict=True):
+        for narrow, mix, skip in zip(self.narrow, self.mix, finer, strict=False):  # a head may have one more mix
             x = functional.interpolate(narrow(x), scale_factor=2.0, mode="nearest") + skip
             x = mix(x)
-        return {"logits": spread(self.tell(x), self.shrink)}
+        return x
 
     def fuse(self) -> None:
         """Every layer one convolution, in place."""
         for index, layer in enumerate(self.mix):
             if isinstance(layer, Branched):
                 self.mix[index] = layer.fused()
+
+
+def start_at(conv: nn.Conv2d, p: float) -> None:
+    """Small weights, and a bias that says p everywhere."""
+    nn.init.normal_(conv.weight, std=0.01)
+    assert conv.bias is not None
+    nn.init.constant_(conv.bias, float(torch.logit(torch.tensor(p))))
+
+
+class MaskHead(Pyramid):
+    """Maps of a backbone -> logits (N, K, H, W) for pictures whose sides the coarsest stride divides."""
+
+    def __init__(self, channels: Sequence[int], strides: Sequence[int], names: int) -> None:
+        super().__init__(channels, strides)
+        self.names = names
+        self.tell = nn.Conv2d(self.width, names * self.shrink**2, 3 if self.shrink > 1 else 1, 1, int(self.shrink > 1))
+        start_at(self.tell, PRIOR)
+
+    def forward(self, maps: list[Tensor]) -> dict[str, Tensor]:
+        return {"logits": spread(self.tell(self.merge(maps)), self.shrink)}
 
 
 def spread(x: Tensor, shrink: int) -> Tensor:

@@ -29,6 +29,7 @@ class Network(nn.Module):
     """(N, 3, H, W) float32 in 0..1 -> outputs of the task's head.
 
     For `mask`: logits (N, K, H, W), for any H and W that the coarsest stride divides.
+    For `locate`: logits (N, K, H/4, W/4) of centres, and boxes (N, 4, H/4, W/4).
     For `states`: logits (N, K) and cam (N, K, h, w), whose mean over space plus the head's bias is the logit.
     Its H and W are fixed when built: the head knows its places. Normalisation is inside. While training there is no
     cam, and with hints > 0 a further output `hints` (N, hints): what is learned beside the labels and never ships.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import logging
 import time
@@ -15,15 +16,20 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from starlette.exceptions import HTTPException
 
 from telltale import __version__
-from telltale.errors import RequestError, TelltaleError
+from telltale.bundle.predictor import Predictor
+from telltale.bundle.tiling import Looks
+from telltale.errors import BusyError, NotLiveError, RequestError, TelltaleError
 from telltale.serve import wire
 from telltale.serve.answers import Speaker
 from telltale.serve.attach import Extras, attach
+from telltale.serve.batching import Batched
 from telltale.serve.body import read_picture
 from telltale.serve.docs_page import docs_page
 from telltale.serve.engine import Engine, Model
+from telltale.serve.follow import follow
 from telltale.serve.handshake import accept_origin
 from telltale.serve.history import open_history
+from telltale.serve.manners import Manners
 from telltale.serve.metrics import Metrics
 from telltale.serve.monitor import Monitor, mount_monitor
 from telltale.serve.schema import TELL_BODY, TELL_ERRORS, TELL_QUERY, HealthBody, ToldBody
@@ -38,6 +44,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("telltale.serve")
 
+RETRY_S = {BusyError.code: 5, NotLiveError.code: 1}
+"""Of the errors that pass by themselves: what `Retry-After` says."""
 PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -51,7 +59,10 @@ def create_app(
     settings.allow_origins None means no foreign page here: the host is not known yet.
     """
     settings = settings or ServeSettings()
-    engine = Engine(model, settings.worker_count(), settings.max_pixels)
+    told_by: Looks = model
+    if settings.batch > 1:
+        told_by = Batched(model, settings.batch, settings.run_count(), settings.batch_wait_ms / 1e3)
+    engine = Engine(told_by, settings.worker_count(), settings.max_pixels)
 
     metrics = Metrics()
     watch = None
@@ -62,7 +73,11 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        following = asyncio.ensure_future(follow(model, speaker.renew)) if isinstance(model, Predictor) else None
         yield
+        if following is not None:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
         if streams is not None:
             await streams.close()
         engine.close()
@@ -89,7 +104,9 @@ def create_app(
     _add_state(app, model, metrics)
     mount_bundle(app, model)
     if watch is not None and settings.monitor is not None:
-        mount_monitor(app, Monitor(model, rival, engine, watch, metrics, settings, settings.monitor))
+        mount_monitor(
+            app, Monitor(model, rival, engine, watch, metrics, settings, settings.monitor, streams is not None)
+        )
     if pages:
         mount_pages(app, model.spec, monitor=watch is not None)
     allowed = [origin.rstrip("/") for origin in settings.allow_origins or ()]
@@ -98,9 +115,10 @@ def create_app(
         allow_origins=allowed,
         allow_methods=["GET", "POST", "PATCH", "DELETE"],
         allow_headers=["*"],
-        expose_headers=["Location", "ETag", "Link"],
+        expose_headers=["Location", "ETag", "Link", "Accept-Patch", "Accept-Post", "Retry-After"],
         allow_private_network=ANY_ORIGIN in allowed,
     )
+    app.add_middleware(Manners)
     app.add_middleware(PageHeaders)
     return app
 
@@ -168,7 +186,8 @@ def _add_state(app: FastAPI, model: Model, metrics: Metrics) -> None:
 def _add_errors(app: FastAPI, metrics: Metrics) -> None:
     def answer(cause: TelltaleError, status: int) -> JSONResponse:
         metrics.errors.labels(cause.code).inc()
-        return JSONResponse(wire.error(cause), status, {"Retry-After": "5"} if status == 503 else None)
+        retry_s = RETRY_S.get(cause.code)
+        return JSONResponse(wire.error(cause), status, {"Retry-After": str(retry_s)} if retry_s else None)
 
     @app.exception_handler(TelltaleError)
     async def ours(request: Request, cause: TelltaleError) -> JSONResponse:

@@ -13,10 +13,12 @@ from pydantic import BaseModel
 from telltale.bundle.spec import BundleSpec
 from telltale.serve.look import page
 from telltale.serve.schema import (
+    BoxBody,
     ErrorBody,
     EventBody,
     FrameBody,
     HelloBody,
+    LocateReadingBody,
     MaskReadingBody,
     ReadingBody,
     RegionBody,
@@ -95,6 +97,8 @@ telltale send picture.jpg --host <span class="here">http://HOST</span></pre>
 <section class="box"><h3>One name's answer</h3>{_fields(ReadingBody)}</section>
 <section class="box"><h3>One name's answer of a mask model</h3>{_fields(MaskReadingBody)}</section>
 <section class="box"><h3>One region of a mask</h3>{_fields(RegionBody)}</section>
+<section class="box"><h3>One name's answer of a model that locates</h3>{_fields(LocateReadingBody)}</section>
+<section class="box"><h3>One thing that was located</h3>{_fields(BoxBody)}</section>
 <h2 id="websocket">WebSocket</h2>
 <section class="box"><h3><span class="verb ws">WS</span><code>/ws/infer</code></h3>
 <p>Send frames as fast as you like, as binary JPEG, PNG or WebP files or as JSON. The newest frame is told, older ones

@@ -13,33 +13,21 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from telltale.bundle.bundle import Bundle
-from telltale.bundle.spec import BundleSpec
-from telltale.bundle.tiling import look
+from telltale.bundle.tiling import Looks, look
 from telltale.frame import Image
-from telltale.preprocess import Preprocess, decode
+from telltale.preprocess import decode
 from telltale.serve.wire import check_picture
-from telltale.tasks import Task
 from telltale.tasks.task import Result
 
 T = TypeVar("T")
 
 
-class Model(Protocol):
+class Model(Looks, Protocol):
     """What the server needs of a `Predictor`; `bundle` raises BundleError when there is only a lone .onnx."""
 
     @property
-    def spec(self) -> BundleSpec: ...
-    @property
-    def task(self) -> Task: ...
-    @property
     def bundle(self) -> Bundle: ...
-    @property
-    def preprocess(self) -> Preprocess: ...
-    def run(self, batch: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +48,7 @@ class Told:
 class Engine:
     """Shared by every connection of a server; belongs to one event loop."""
 
-    def __init__(self, model: Model, workers: int, max_pixels: int) -> None:
+    def __init__(self, model: Looks, workers: int, max_pixels: int) -> None:
         self._model = model
         self._max_pixels = max_pixels
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="telltale-infer")

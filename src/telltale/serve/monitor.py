@@ -46,7 +46,7 @@ SUFFIXES = {b"\xff\xd8\xff": ".jpg", b"\x89PNG": ".png", b"RIFF": ".webp"}
 
 
 class Monitor:
-    """What the routes need, bundled."""
+    """What the routes need, bundled. streams: this server takes WebRTC."""
 
     def __init__(
         self,
@@ -57,9 +57,11 @@ class Monitor:
         metrics: Metrics,
         settings: ServeSettings,
         own: MonitorSettings,
+        streams: bool = False,
     ) -> None:
         self.model, self.rival, self.engine, self.watch = model, rival, engine, watch
         self.metrics, self.settings, self.own = metrics, settings, own
+        self.streams = streams
         self.project = None if own.project is None else Project.open(own.project)
 
     def about(self) -> dict[str, Json]:
@@ -70,6 +72,7 @@ class Monitor:
             "names": list(self.model.task.names),
             "thresholds": {n: {"low": t.low, "high": t.high} for n, t in self.model.spec.thresholds.items()},
             "rival": None if self.rival is None else self.rival.spec.name,
+            "streams": self.streams,
             "project": None if self.project is None else self.project.config.name,
             "kept": {
                 **history.size(),

@@ -9,92 +9,39 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import re
-import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from fractions import Fraction
 
 import av
 import numpy as np
-from aiortc import MediaStreamTrack, RTCDataChannel, RTCPeerConnection
-from aiortc.mediastreams import MediaStreamError
-from numpy.typing import NDArray
+from aiortc import MediaStreamTrack, RTCDataChannel
 
-from telltale.errors import BusyError, ConflictError, NotFoundError, RequestError, TelltaleError, UnfitError
+from telltale.errors import (
+    BusyError,
+    ConflictError,
+    NotFoundError,
+    NotLiveError,
+    RequestError,
+    TelltaleError,
+    UnfitError,
+)
 from telltale.frame import Image
 from telltale.serve import wire
 from telltale.serve.answers import Narrator, Speaker
 from telltale.serve.engine import Engine, Told
+from telltale.serve.session import Listener, Picture, Session, ViewerTrack
 from telltale.serve.settings import ServeSettings
 from telltale.streams.arrival import CLOCK_RATE, Arrived, FrameBuffer, RtpClock, attach, drain
-from telltale.streams.ice import accept, add_candidates, be_passive, describe, new_peer
+from telltale.streams.ice import accept
 from telltale.streams.latest import Closed, Latest
 from telltale.tasks import Task
 from telltale.tasks.task import Json
 
-log = logging.getLogger("telltale.serve")
-
 CHANNEL = "telltale"
-CONNECT_S = 20.0
-"""A peer that has not come through by then is closed."""
 BUFFERED_BYTES = 1 << 17
 """More than this waiting in a data channel: its client does not keep up, and messages are left out."""
-LISTENER_MESSAGES = 64
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,39}")
-
-
-class Listener:
-    """Somebody who wants a stream's answers as text. The oldest are left out when there are too many."""
-
-    def __init__(self) -> None:
-        self._messages: asyncio.Queue[str | None] = asyncio.Queue(LISTENER_MESSAGES)
-
-    def put(self, message: str | None) -> None:
-        if self._messages.full():
-            self._messages.get_nowait()
-        self._messages.put_nowait(message)
-
-    async def get(self) -> str | None:
-        """The next answer; None at the end of the stream."""
-        return await self._messages.get()
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """One picture for viewers. yuv: (H * 3 / 2, W) uint8, 4:2:0. pts: 1/90000 s."""
-
-    yuv: NDArray[np.uint8]
-    pts: int
-
-
-class ViewerTrack(MediaStreamTrack):
-    """The newest picture each time one is asked for."""
-
-    kind = "video"
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.slot: Latest[Picture] = Latest()
-        self._first: int | None = None
-
-    async def recv(self) -> av.VideoFrame:
-        try:
-            picture = await self.slot.get()
-        except Closed:
-            self.stop()
-            raise MediaStreamError from None
-        # A frame of its own for each encoder: encoders write into it.
-        frame = av.VideoFrame.from_ndarray(picture.yuv, format="yuv420p")
-        self._first = picture.pts if self._first is None else self._first
-        frame.pts, frame.time_base = picture.pts - self._first, Fraction(1, CLOCK_RATE)
-        return frame
-
-    def stop(self) -> None:
-        self.slot.close()
-        super().stop()
 
 
 class Turn:
@@ -111,63 +58,6 @@ class Turn:
         self.arrived = arrived
         self.picture = np.asarray(arrived.frame.to_ndarray(format="rgb24"), np.uint8)
         return self.picture
-
-
-class Session:
-    """One peer and its end. key: unguessable, names it in addresses. etag: of its ICE session."""
-
-    def __init__(self, settings: ServeSettings, on_end: Callable[[str], None]) -> None:
-        self.key, self.etag = secrets.token_urlsafe(18), secrets.token_hex(8)
-        self.peer: RTCPeerConnection = new_peer(settings.ice)
-        self._ice, self._on_end = settings.ice, on_end
-        self._timer = asyncio.get_running_loop().call_later(CONNECT_S, self._late)
-        self._closing: asyncio.Future[None] | None = None
-        self.peer.on("connectionstatechange", self._changed)
-
-    async def answer(self) -> str:
-        """Our SDP. Raises ServeError, RequestError."""
-        be_passive(self.peer)
-        try:
-            return await describe(self.peer, self._ice)
-        except TelltaleError:
-            raise
-        except Exception as cause:
-            raise RequestError("the SDP offer", expected="one that can be answered", got=str(cause)[:120]) from cause
-
-    async def trickle(self, fragment: str) -> None:
-        """More candidates, as an SDP fragment (RFC 8840). Raises RequestError."""
-        await add_candidates(self.peer, fragment)
-
-    def _changed(self) -> None:
-        state = self.peer.connectionState
-        if state == "connected":
-            self._timer.cancel()
-        elif state in ("failed", "closed"):
-            self.end()
-
-    def _late(self) -> None:
-        log.info("a WebRTC peer never came through")
-        self.end()
-
-    def end(self) -> None:
-        """Close soon; may be called from anywhere on the loop, any number of times."""
-        if self._closing is None:
-            self._closing = asyncio.ensure_future(self._close())
-
-    async def close(self) -> None:
-        """Closed when this returns."""
-        self.end()
-        assert self._closing is not None
-        await asyncio.shield(self._closing)
-
-    async def _close(self) -> None:
-        self._timer.cancel()
-        self._on_end(self.key)
-        await self.release()
-        await self.peer.close()
-
-    async def release(self) -> None:
-        """What a kind of session has beside its peer."""
 
 
 class Ingest(Session):
@@ -192,7 +82,7 @@ class Ingest(Session):
         self.listeners: set[Listener] = set()
         self.viewers: dict[str, ViewerTrack] = {}
         self._buffer: FrameBuffer | None = None
-        self._clock = RtpClock()
+        self._clock, self._taken = RtpClock(), RtpClock()
         self.told = 0
         self.size: tuple[int, int] | None = None
         self._told_s = time.perf_counter()
@@ -206,11 +96,13 @@ class Ingest(Session):
         video = None
         for transceiver in self.peer.getTransceivers():
             track = transceiver.receiver.track
-            if video is None and transceiver.kind == "video" and track is not None and track in tracks:
+            if transceiver.kind != "video" or track is None or track not in tracks:  # sound
+                transceiver.direction = "inactive"
+            elif video is None:
                 video = transceiver
                 transceiver.direction = "recvonly"
-            else:  # sound, and further pictures
-                transceiver.direction = "inactive"
+            else:  # RFC 9725, 4.4.2: refused as a whole, for half a stream would mislead
+                raise UnfitError("the offer", expected="one video track", got="several", next="a session for each")
         if video is None:
             raise UnfitError("the offer", expected="video to be sent", got="none", next="add a video track")
         self._buffer = attach(video.receiver)
@@ -251,7 +143,8 @@ class Ingest(Session):
         self.told += 1
         self.size, self._told_s = told.size, time.perf_counter()
         try:
-            message = self._narrator.message(told, arrived.sequence, None, arrived.at_s, self.dropped)
+            taken_s = self._taken.map(arrived.rtp) / CLOCK_RATE
+            message = self._narrator.message(told, arrived.sequence, None, arrived.at_s, self.dropped, taken_s=taken_s)
             return wire.dump({**message, "rtp": arrived.rtp})
         except Exception:  # answers that are no numbers, which JSON cannot hold
             return self._narrator.fault(arrived.sequence)
@@ -348,10 +241,13 @@ class Streams:
 
     def __init__(self, engine: Engine, task: Task, speaker: Speaker, settings: ServeSettings) -> None:
         self._engine, self._task, self._speaker, self._settings = engine, task, speaker, settings
-        self.greeting = wire.dump(speaker.greeting)
         self.ingests: dict[str, Ingest] = {}
         self.viewers: dict[str, Viewer] = {}
         self._count = 0
+
+    @property
+    def greeting(self) -> str:
+        return wire.dump(self._speaker.greeting)
 
     async def ingest(self, sdp: str, name: str | None) -> tuple[Ingest, str]:
         """A new stream and the SDP answer. Raises BusyError, ConflictError, RequestError, ServeError."""
@@ -391,8 +287,18 @@ class Streams:
         return wanted
 
     async def view(self, sdp: str, name: str) -> tuple[Viewer, str]:
-        """A new viewer of a stream and the SDP answer. Raises NotFoundError, BusyError, RequestError, ServeError."""
-        ingest = self.named(name)
+        """A new viewer of a stream and the SDP answer.
+
+        Raises NotLiveError, NotFoundError, BusyError, RequestError, ServeError.
+        """
+        try:
+            ingest = self.named(name)
+        except NotFoundError as cause:
+            if NAME.fullmatch(name):  # it may come: the WHEP draft wants 409 and Retry-After
+                raise NotLiveError(
+                    cause.what, expected=cause.expected, got=cause.got, next="send it, or try again"
+                ) from None
+            raise
         if len(self.viewers) >= self._settings.viewers:
             raise BusyError("viewers", expected=f"at most {self._settings.viewers}", got="one more", next="try later")
         viewer = Viewer(ingest, self._settings, self._forget)

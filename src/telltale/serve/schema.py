@@ -40,6 +40,22 @@ class MaskReadingBody(ReadingBody):
     regions: list[RegionBody] = Field(description="the surest first, at most 100; those on before the unsure")
 
 
+class BoxBody(Body):
+    """One thing that was located."""
+
+    box: tuple[float, float, float, float] = Field(description="x, y, width, height in pixels of the picture")
+    centre: tuple[float, float] = Field(description="x, y in pixels of the picture")
+    score: float = Field(ge=0, le=1, description="probability that its centre is there")
+    state: Literal["on", "unsure"] = Field(description="told, or only over the lower threshold")
+
+
+class LocateReadingBody(ReadingBody):
+    """One name's answer of a model that locates."""
+
+    count: int = Field(ge=0, description="boxes that are on")
+    boxes: list[BoxBody] = Field(description="the surest first, at most 100")
+
+
 class RleBody(Body):
     """COCO's run lengths."""
 
@@ -53,7 +69,7 @@ class ResultBody(Body):
     type: Literal["result"]
     seq: int = Field(description="the client's own, or the frame's place in order of arrival; 0 over HTTP")
     t_ms: float | None = Field(description="the client's capture time, echoed")
-    result: dict[str, ReadingBody | MaskReadingBody] = Field(description="an answer for each name")
+    result: dict[str, ReadingBody | MaskReadingBody | LocateReadingBody] = Field(description="an answer for each name")
     age_ms: float = Field(ge=0, description="from arrival to answer")
     infer_ms: float = Field(ge=0, description="decode, resize and model")
     size: tuple[int, int] = Field(description="width and height of the upright picture")
@@ -71,7 +87,7 @@ class ToldBody(ResultBody):
 
 
 class EventBody(Body):
-    """One name changed its told state."""
+    """One name changed its told state; with tracks: one thing appeared or left."""
 
     type: Literal["event"]
     name: str
@@ -80,6 +96,18 @@ class EventBody(Body):
     prob: float = Field(ge=0, le=1, description="the average")
     t_s: float = Field(description="arrival of the frame, seconds since the connection opened")
     age_ms: float = Field(ge=0, description="of the frame that told it")
+    track: int | None = Field(None, description="with tracks: which thing appeared (off to on) or left (on to off)")
+    centre: tuple[float, float] | None = Field(None, description="with tracks: where, in pixels of the picture")
+
+
+class TrackBody(Body):
+    """One thing, followed from frame to frame."""
+
+    id: int = Field(description="counts from 1 for each name and connection, never used twice")
+    centre: tuple[float, float] = Field(description="filtered, pixels of the picture")
+    velocity: tuple[float, float] = Field(description="pixels a second")
+    box: tuple[float, float, float, float] | None = Field(description="as found; null while it is not, and foreseen")
+    age_s: float = Field(description="since it was first found")
 
 
 class StreamedBody(ResultBody):
@@ -87,6 +115,7 @@ class StreamedBody(ResultBody):
 
     smoothed: dict[str, ReadingBody] = Field(description="what the stream says: the average and the told state")
     events: list[EventBody] = Field(description="told states that this frame changed")
+    tracks: dict[str, list[TrackBody]] | None = Field(None, description="of boxes, where they are followed")
     dropped: int = Field(ge=0, description="frames of this connection overtaken by newer ones so far")
 
 

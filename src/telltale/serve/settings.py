@@ -14,6 +14,8 @@ from telltale.preprocess import MAX_PIXELS
 from telltale.streams.reach import Ice, addresses_for
 
 ANY_ORIGIN = "*"
+MOST_BATCH = 64
+MOST_WAIT_MS = 100.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,9 @@ class ServeSettings:
     """Limits and manners of one server.
 
     max_bytes: of a picture file, over HTTP or as one frame. max_pixels: of a picture once decoded.
-    average_s, dwell_s: smoothing; None: the bundle's. workers: pictures told at once; None: one for each core.
+    average_s, dwell_s: smoothing; track: boxes are followed; None: the bundle's.
+    workers: pictures told at once; None: one for each core.
+    batch: pictures run together at most; 1: none. batch_wait_ms: how long the first of a batch waits for others.
     allow_origins: foreign pages (`https://host[:port]`) that may use the server; `*`: any. The server's own pages
     and programs that send no Origin always may. None: any on a loopback address, else none.
     ice: where WebRTC may be reached; no addresses in it: the server's own. streams, viewers: at most so many at once.
@@ -53,7 +57,10 @@ class ServeSettings:
     max_pixels: int = MAX_PIXELS
     average_s: float | None = None
     dwell_s: float | None = None
+    track: bool | None = None
     workers: int | None = None
+    batch: int = 1
+    batch_wait_ms: float = 0.0
     allow_origins: tuple[str, ...] | None = None
     ice: Ice = field(default_factory=lambda: Ice(addresses=()))
     streams: int = 8
@@ -65,6 +72,10 @@ class ServeSettings:
         for name, value in (("average-s", self.average_s), ("dwell-s", self.dwell_s)):
             if value is not None and not (math.isfinite(value) and value >= 0):
                 raise ConfigError(f"--{name}", expected="seconds from 0 up", got=str(value))
+        if not 1 <= self.batch <= MOST_BATCH:
+            raise ConfigError("--batch", expected=f"1 to {MOST_BATCH} pictures", got=str(self.batch))
+        if not 0 <= self.batch_wait_ms <= MOST_WAIT_MS:
+            raise ConfigError("--batch-wait-ms", expected=f"0 to {MOST_WAIT_MS:g}", got=str(self.batch_wait_ms))
         for origin in self.allow_origins or ():
             parts = urlsplit(origin)
             plain = parts.scheme in ("http", "https") and parts.netloc and not parts.path.strip("/")
@@ -72,6 +83,11 @@ class ServeSettings:
                 raise ConfigError("--allow-origin", expected="https://host[:port] or *", got=repr(origin))
 
     def worker_count(self) -> int:
+        """Threads that decode and tell. A batch needs one for each of its pictures, which wait for it there."""
+        return max(self.run_count(), self.batch)
+
+    def run_count(self) -> int:
+        """Runs of the model at once."""
         return self.workers or os.cpu_count() or 1
 
     def origins(self, host: str) -> tuple[str, ...]:

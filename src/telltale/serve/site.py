@@ -72,7 +72,7 @@ def mount_pages(app: FastAPI, spec: BundleSpec, *, monitor: bool = False) -> Non
 def mount_bundle(app: FastAPI, model: Model) -> None:
     """`/bundle/`: bundle.json and the files it lists, nothing else. A lone .onnx has none."""
     try:
-        bundle = model.bundle
+        model.bundle  # noqa: B018
     except BundleError:
         return
 
@@ -85,6 +85,7 @@ def mount_bundle(app: FastAPI, model: Model) -> None:
         openapi_extra={"parameters": [{"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}]},
     )
     async def bundle_file(request: Request) -> FileResponse:
+        bundle = model.bundle
         name = str(request.path_params["name"])  # no parameter: FastAPI would document a 422 that never comes
         if name != "bundle.json" and name not in bundle.spec.files:
             raise HTTPException(404, f"the bundle has {', '.join(['bundle.json', *sorted(bundle.spec.files)])}")

@@ -168,8 +168,10 @@ def _to_keep(noted: Noted, told: Told) -> NewTold:
 
 
 def brief(result: dict[str, Json]) -> dict[str, Json]:
-    """An answer without its regions."""
-    return {name: {k: v for k, v in reading.items() if k != "regions"} for name, reading in result.items()}
+    """An answer without its regions or boxes."""
+    return {
+        name: {k: v for k, v in reading.items() if k not in ("regions", "boxes")} for name, reading in result.items()
+    }
 
 
 def jpeg(image: Image, *, side: int | None = None, quality: int = 90) -> bytes:

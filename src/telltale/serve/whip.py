@@ -1,7 +1,8 @@
 """WHIP (RFC 9725) and WHEP over HTTP: offers in, answers out, sessions by address. Knows nothing of media.
 
 Trickle ICE is supported, ICE restarts are not: RFC 9725 (4.3) then wants 422 for those. WHEP is
-draft-ietf-wish-whep: the same exchange with the video going the other way.
+draft-ietf-wish-whep: the same exchange with the video going the other way; of its two, we never make an offer. Sound is
+declined (`inactive`) rather than refused, for common programs always offer it. There are no bearer tokens.
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ from telltale.errors import (
 )
 from telltale.serve import wire
 from telltale.serve.handshake import accept_origin
-from telltale.serve.rtc import Listener, Session, Streams
+from telltale.serve.rtc import Streams
 from telltale.serve.schema import ErrorBody, StreamsBody
+from telltale.serve.session import Listener, Session
 from telltale.serve.settings import ServeSettings
 from telltale.streams.ice import is_restart
 from telltale.tasks.task import Json
@@ -42,7 +44,7 @@ SDP_BODY = {
 }
 REFUSED: dict[int | str, dict[str, Any]] = {
     400: {"model": ErrorBody, "description": "No SDP, or an offer that cannot be used."},
-    409: {"model": ErrorBody, "description": "The name is in use."},
+    409: {"model": ErrorBody, "description": "The name is in use; to watch: nobody sends the stream."},
     413: {"model": ErrorBody, "description": "More bytes than an SDP has."},
     415: {"model": ErrorBody, "description": "Another content type."},
     503: {"model": ErrorBody, "description": "As many streams or viewers as allowed."},
@@ -98,7 +100,17 @@ def mount_streams(app: FastAPI, streams: Streams, settings: ServeSettings) -> No
 
         @app.options(path, include_in_schema=False)
         async def options() -> Response:
-            return Response(status_code=204, headers={"Accept-Post": SDP, "Allow": "OPTIONS, POST"})
+            return Response(headers={"Allow": "GET, HEAD, OPTIONS, POST"})  # `manners` adds what may be posted
+
+    @app.get("/whip", include_in_schema=False)
+    async def nothing() -> Response:
+        """RFC 9725, 4.1: there is nothing to show, and that is no error."""
+        return Response(status_code=204)
+
+    @app.get("/whep/{stream}", include_in_schema=False)
+    async def is_whep() -> Response:
+        """By this content type a player tells that it may post here (WHEP, discovery)."""
+        return Response(b"", media_type=SDP)
 
     _mount_sessions(app, streams)
     _mount_answers(app, streams, settings)
@@ -111,6 +123,16 @@ def _mount_sessions(app: FastAPI, streams: Streams) -> None:
 
     for way in ("whip", "whep"):
         path = f"/{way}/session/{{key}}"
+
+        @app.get(path, include_in_schema=False)
+        async def nothing(request: Request) -> Response:
+            session_of(request)
+            return Response(status_code=204)
+
+        @app.options(path, include_in_schema=False)
+        async def options() -> Response:
+            allowed = "DELETE, GET, HEAD, OPTIONS, PATCH"
+            return Response(headers={"Allow": allowed, "Accept-Patch": FRAGMENT})
 
         @app.delete(path, include_in_schema=False)
         async def end(request: Request) -> Response:
@@ -127,7 +149,7 @@ def _mount_sessions(app: FastAPI, streams: Streams) -> None:
                     "ICE restart", expected="more candidates", got="new credentials", next="POST a new offer"
                 )
             await session.trickle(fragment)
-            return Response(status_code=204, headers={"ETag": f'"{session.etag}"'})
+            return Response(status_code=204)  # and no ETag: RFC 9725, 4.3.1
 
 
 def check_match(given: str | None, etag: str) -> None:
@@ -210,5 +232,15 @@ def _link(url: str, username: str | None, credential: str | None) -> str:
     """RFC 9725, 4.6."""
     parts = [f"<{url}>", 'rel="ice-server"']
     if username is not None:
-        parts += [f'username="{username}"', f'credential="{credential or ""}"', 'credential-type="password"']
+        parts += [
+            f"username={_quote(username)}",
+            f"credential={_quote(credential or '')}",
+            'credential-type="password"',
+        ]
     return "; ".join(parts)
+
+
+def _quote(text: str) -> str:
+    """A quoted string of HTTP (RFC 9110, 5.6.4)."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

@@ -8,12 +8,11 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import NoReturn, Protocol
 
 from telltale import __version__
 from telltale.bundle.spec import BundleSpec
 from telltale.errors import ImageError, MediaTypeError, RequestError, TelltaleError
-from telltale.streams import Event
 from telltale.tasks.task import Json
 
 PROTOCOL = 1
@@ -84,8 +83,14 @@ def result(
     }
 
 
+class Telling(Protocol):
+    """An event that a frame told."""
+
+    def to_json(self, age_ms: float) -> dict[str, Json]: ...
+
+
 def streamed(
-    message: dict[str, Json], smoothed: Mapping[str, Json], events: Sequence[Event], dropped: int
+    message: dict[str, Json], smoothed: Mapping[str, Json], events: Sequence[Telling], dropped: int
 ) -> dict[str, Json]:
     """A result with what only a stream has."""
     return {

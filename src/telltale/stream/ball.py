@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 
 import av
@@ -30,6 +31,7 @@ class BallTrack(MediaStreamTrack):
         self._n = 0
         self._start_s: float | None = None
         self._last_pts: int | None = None
+        self._drawing = ThreadPoolExecutor(1, "telltale-scene")  # its own: more threads are more heaps that keep frames
         self.sender: RTCRtpSender | None = None
         self.skipped = 0
 
@@ -48,10 +50,14 @@ class BallTrack(MediaStreamTrack):
         await asyncio.sleep(max(0.0, self._start_s + self._n / self._fps - time.perf_counter()))
         captured_s = time.perf_counter()
         n, self._n = self._n, self._n + 1
-        shot, frame = await asyncio.to_thread(self._make, n)
+        shot, frame = await asyncio.get_running_loop().run_in_executor(self._drawing, self._make, n)
         self._ledger.sent(Sent(n, captured_s, shot.truth))
         self._last_pts = frame.pts
         return frame
+
+    def stop(self) -> None:
+        super().stop()
+        self._drawing.shutdown(wait=False, cancel_futures=True)
 
     def _make(self, n: int) -> tuple[Shot, av.VideoFrame]:
         shot = self._scene.shot(n)

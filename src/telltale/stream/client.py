@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -28,11 +28,12 @@ from telltale.stream.signalling import (
     wait_end,
 )
 from telltale.stream.talk import BUFFERED_BYTES, CHANNEL, TRUTH, SpotMessage, VerdictMessage, parse_verdict
-from telltale.streams.arrival import Arrived, Reception, attach, drain
+from telltale.streams.arrival import CLOCK_RATE, Arrived, Reception, RtpClock, attach, drain
 from telltale.streams.ice import accept, describe, new_peer
 from telltale.streams.latest import Closed, Latest
 from telltale.streams.reach import Ice
 from telltale.streams.spot import BALL_COLOUR, Colour
+from telltale.streams.track import Follower
 
 log = logging.getLogger("telltale.stream")
 
@@ -47,6 +48,9 @@ RETRY_S = 0.3
 class WatchBall:
     """Where from, and what to look for.
 
+    detector: colour, circle, or the folder of a `locate` bundle, of which `name` is looked for. track: places go
+    through a Kalman filter, which also tells where a ball is that was not found.
+
     seconds: how long to watch; None: to the end. patience_s: how long to try for a server that is not there (yet, or
     any more). reconnect: try again also after the server said good-bye.
     """
@@ -55,6 +59,8 @@ class WatchBall:
     port: int = 8765
     detector: str = "colour"
     colour: Colour = BALL_COLOUR
+    name: str | None = None
+    track: bool = False
     record: Path | None = None
     display: bool = False
     seconds: float | None = None
@@ -166,7 +172,9 @@ class _Watcher:
     ) -> None:
         self._settings, self._stop, self._watched, self._window = settings, stop, watched, window
         self._tell_found, self._tell_verdict = on_found, on_verdict
-        self._finder = Finder(settings.detector, settings.colour, self._found)
+        self._finder = Finder(settings.detector, settings.colour, self._found, settings.name)
+        self._follower: Follower | None = None
+        self._clock = RtpClock()
         self._film: Film | None = None
         self._channel: RTCDataChannel | None = None
         self._slot: Latest[Arrived] = Latest()
@@ -177,6 +185,7 @@ class _Watcher:
         self._shown: tuple[float, float] | None = None
 
     async def run(self, say: Callable[[str], None]) -> None:
+        await unless(self._stop, self._finder.ready.wait())  # frames that came before would wait for it
         since_s = time.perf_counter()
         while True:
             self._finder.check()
@@ -231,6 +240,7 @@ class _Watcher:
         self._watched.reception = buffer.reception
         self._dropped_before, self._unsent = self._finder.dropped, 0
         slot = self._slot = Latest()
+        self._follower, self._clock = None, RtpClock()  # another connection counts from another origin
         draining = asyncio.ensure_future(drain(tracks[0], slot, buffer))
         looking = asyncio.ensure_future(self._look(slot))
         try:
@@ -254,6 +264,8 @@ class _Watcher:
                 return
             image = np.asarray(arrived.frame.to_ndarray(format="rgb24"), np.uint8)
             self._note_frame()
+            if self._settings.track and self._follower is None:
+                self._follower = Follower(arrived.frame.width, arrived.frame.height)
             self._finder.look(arrived.rtp, image)
             if self._settings.record is not None:
                 if self._film is None:
@@ -271,6 +283,9 @@ class _Watcher:
 
     def _found(self, found: Found) -> None:
         """The process has looked at a frame: send the place back."""
+        if self._follower is not None:
+            t_s = self._clock.map(found.rtp) / CLOCK_RATE
+            found = replace(found, place=self._follower.follow(t_s, found.place))
         self._watched.looked += 1
         self._watched.found += found.place is not None
         self._shown = found.place

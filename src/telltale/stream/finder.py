@@ -19,9 +19,12 @@ from multiprocessing.connection import Connection
 from multiprocessing.sharedctypes import Synchronized
 from typing import Any
 
+import numpy as np
+
 from telltale.errors import ServeError
 from telltale.frame import Image
-from telltale.streams.spot import Colour, open_detector
+from telltale.streams.located import open_any
+from telltale.streams.spot import Colour
 
 END_S = 3.0
 
@@ -50,11 +53,14 @@ class _Shelf:
 class Finder:
     """Belongs to one event loop. `on_found` is called there with each answer.
 
+    ready: set once the process can look at frames, or has ended.
     dropped: frames a newer one took the place of before they were looked at.
     """
 
-    def __init__(self, detector: str, colour: Colour, on_found: Callable[[Found], None]) -> None:
-        open_detector(detector, colour)  # says here, not in another process, what does not fit
+    def __init__(
+        self, detector: str, colour: Colour, on_found: Callable[[Found], None], name: str | None = None
+    ) -> None:
+        open_any(detector, colour, name)  # says here, not in another process, what does not fit
         context = multiprocessing.get_context("spawn")  # a fork would take our threads' locks with it
         lock = context.RLock()
         self._shelf = _Shelf(
@@ -68,7 +74,10 @@ class Finder:
         self._frames: multiprocessing.Queue[tuple[int, Image] | None] = context.Queue(maxsize=1)
         self._bell, bell = context.Pipe(duplex=False)
         self._process = context.Process(
-            target=work, args=(self._frames, self._shelf, bell, detector, colour), name="telltale-finder", daemon=True
+            target=work,
+            args=(self._frames, self._shelf, bell, detector, colour, name),
+            name="telltale-finder",
+            daemon=True,
         )
         self._process.start()
         bell.close()
@@ -77,7 +86,7 @@ class Finder:
         self._busy = False
         self._seen = 0
         self.dropped = 0
-        self.ended = asyncio.Event()
+        self.ready, self.ended = asyncio.Event(), asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._bell.fileno(), self._rung)
 
@@ -107,12 +116,14 @@ class Finder:
                 self._bell.recv_bytes()
         except (EOFError, OSError):  # the process has ended
             self._loop.remove_reader(self._bell.fileno())
+            self.ready.set()
             self.ended.set()
             return
         shelf = self._shelf
         with shelf.count.get_lock():
             count, seen = shelf.count.value, bool(shelf.seen.value)
             found = Found(shelf.rtp.value, (shelf.x.value, shelf.y.value) if seen else None, shelf.score.value)
+        self.ready.set()
         if count == self._seen:
             return
         self._seen, self._busy = count, False
@@ -149,6 +160,7 @@ def work(
     bell: Connection[Any, Any],
     detector_name: str,
     colour: Colour,
+    name: str | None,
 ) -> None:
     """The process: take a frame, find the ball, put its place into the Values, ring."""
     import cv2
@@ -156,7 +168,10 @@ def work(
     threading.Thread(target=_end_with_parent, daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends us in order
     cv2.setNumThreads(1)
-    detector = open_detector(detector_name, colour)
+    detector = open_any(detector_name, colour, name)
+    detector.detect(np.zeros((480, 640, 3), np.uint8))  # the first call of each function loads and allocates
+    if not _ring(bell):
+        return
     while True:
         item = frames.get()
         if item is None:
@@ -169,10 +184,16 @@ def work(
             shelf.seen.value = spot is not None
             shelf.rtp.value = rtp
             shelf.count.value += 1
-        try:
-            bell.send_bytes(b".")
-        except OSError:  # the parent has gone
+        if not _ring(bell):
             return
+
+
+def _ring(bell: Connection[Any, Any]) -> bool:
+    try:
+        bell.send_bytes(b".")
+    except OSError:  # the parent has gone
+        return False
+    return True
 
 
 def _end_with_parent() -> None:

@@ -275,23 +275,26 @@ def attach(receiver: RTCRtpReceiver) -> FrameBuffer:
     Raises MissingPartError where aiortc is not built as we know it.
     """
     inside: Any = receiver
-    prefix = "_RTCRtpReceiver__"
-    for name in ("jitter_buffer", "timestamp_mapper", "decoder_queue", "codecs"):
-        if not hasattr(receiver, prefix + name):
+    # Names made once: CPython keeps each string an attribute was asked by, thousands of equal ones where made anew.
+    jitter_buffer, mapper, queue, codecs = (
+        f"_RTCRtpReceiver__{name}" for name in ("jitter_buffer", "timestamp_mapper", "decoder_queue", "codecs")
+    )
+    for name in (jitter_buffer, mapper, queue, codecs):
+        if not hasattr(receiver, name):
             raise MissingPartError(
                 "aiortc", expected="version 1, whose parts telltale knows", got=f"none of {name}", next="aiortc<2"
             )
     clock = RtpClock()
-    setattr(receiver, prefix + "timestamp_mapper", clock)
+    setattr(receiver, mapper, clock)
 
     def codec(payload_type: int) -> str:
-        known = getattr(receiver, prefix + "codecs").get(payload_type)
+        known = getattr(receiver, codecs).get(payload_type)
         return known.name if known else ""
 
     def on_frame(frame: EncodedFrame) -> None:
-        known = getattr(receiver, prefix + "codecs").get(frame.payload_type)
+        known = getattr(receiver, codecs).get(frame.payload_type)
         frame.timestamp = clock.map(frame.timestamp)
-        getattr(receiver, prefix + "decoder_queue").put((known, frame))
+        getattr(receiver, queue).put((known, frame))
 
     def ask(ssrc: int, missing: list[int]) -> None:
         task = asyncio.ensure_future(inside._send_rtcp_nack(ssrc, missing))
@@ -299,8 +302,8 @@ def attach(receiver: RTCRtpReceiver) -> FrameBuffer:
         task.add_done_callback(asked.discard)
 
     asked: set[asyncio.Future[None]] = set()
-    buffer = FrameBuffer(on_frame, codec, ask, lambda: getattr(receiver, prefix + "decoder_queue").qsize())
-    setattr(receiver, prefix + "jitter_buffer", buffer)
+    buffer = FrameBuffer(on_frame, codec, ask, lambda: int(getattr(receiver, queue).qsize()))
+    setattr(receiver, jitter_buffer, buffer)
     return buffer
 
 

@@ -87,6 +87,10 @@ class Smoother:
         self._t_s: float | None = None
         self._memory: dict[str, _Memory] = {}
 
+    def use(self, thresholds: Thresholds) -> None:
+        """Other thresholds from the next frame on; averages and told states stay."""
+        self._thresholds = {name: thresholds[name] for name in self._names}
+
     def update(self, t_s: float, probabilities: Mapping[str, float]) -> Smoothed:
         """Feed one frame's readings.
 

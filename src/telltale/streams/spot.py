@@ -209,7 +209,7 @@ def open_detector(name: str, colour: Colour = BALL_COLOUR) -> Detector:
         return ColourDetector(colour)
     if name == "circle":
         return CircleDetector()
-    raise ConfigError("detector", expected=" or ".join(DETECTORS), got=repr(name))
+    raise ConfigError("detector", expected=f"{', '.join(DETECTORS)} or a NAME.telltale folder", got=repr(name))
 
 
 def parse_colour(text: str) -> Colour:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from telltale.errors import ConfigError
+from telltale.tasks.locate import Locate
 from telltale.tasks.mask import Masks
 from telltale.tasks.states import States
 from telltale.tasks.task import Json, Label, Outputs, Target, Task, Threshold, Thresholds, stack_targets
@@ -12,6 +13,7 @@ from telltale.tasks.task import Json, Label, Outputs, Target, Task, Threshold, T
 KINDS: dict[str, Callable[[Mapping[str, Json]], Task]] = {
     States.kind: States.from_spec,
     Masks.kind: Masks.from_spec,
+    Locate.kind: Locate.from_spec,
 }
 """Kind to what makes it from its spec. What else a new kind needs is listed in docs/tasks.md, and the contract suite
 (tests/tasks/test_contract.py) fails until it is there."""

@@ -15,6 +15,7 @@ from telltale.frame import Image
 from telltale.preprocess import MASK_UNKNOWN, Preprocess
 from telltale.tasks.heatmap import create_heatmap
 from telltale.tasks.mask_tally import MaskTally, empty_tally, score_masks, tally_map
+from telltale.tasks.naming import read_names, refuse_repeated, refuse_unknown
 from telltale.tasks.regions import Region, find_regions, picture_score
 from telltale.tasks.states import OFF_WORDS, ON_WORDS, State
 from telltale.tasks.task import Floats, Json, Label, Outputs, Target, Threshold, Thresholds
@@ -100,25 +101,20 @@ class Masks:
     mm_per_px: float | None = None
 
     def __post_init__(self) -> None:
-        if not self.names or len(set(self.names)) != len(self.names):
-            raise ConfigError("task.names", expected="one or more different names", got=repr(list(self.names)))
+        refuse_repeated(self.names)
 
     @classmethod
     def from_spec(cls, spec: Mapping[str, Json]) -> Masks:
         """Raises ConfigError on a key it does not know."""
-        unknown = sorted(set(spec) - {"kind", "names", "min_area", "mm_per_px"})
-        if unknown:
-            raise ConfigError("task", expected="kind, names, min_area, mm_per_px", got=", ".join(unknown))
-        names, area, scale = spec.get("names", []), spec.get("min_area", MIN_AREA), spec.get("mm_per_px")
-        if not isinstance(names, list | tuple) or not all(isinstance(n, str) and n.strip() for n in names):
-            raise ConfigError("task.names", expected="a list of names", got=repr(names))
+        refuse_unknown(spec, ("kind", "names", "min_area", "mm_per_px"))
+        names, area, scale = read_names(spec), spec.get("min_area", MIN_AREA), spec.get("mm_per_px")
         if isinstance(area, bool) or not isinstance(area, int) or area < 1:
             raise ConfigError("task.min_area", expected="a number of pixels, 1 or more", got=repr(area))
         if scale is not None and (
             isinstance(scale, bool) or not isinstance(scale, int | float) or not 0 < scale < float("inf")
         ):
             raise ConfigError("task.mm_per_px", expected="millimetres, above 0", got=repr(scale))
-        return cls(tuple(names), area, None if scale is None else float(scale))
+        return cls(names, area, None if scale is None else float(scale))
 
     def to_spec(self) -> dict[str, Json]:
         return {"kind": self.kind, "names": list(self.names), "min_area": self.min_area, "mm_per_px": self.mm_per_px}
@@ -167,6 +163,13 @@ class Masks:
         if target.values.ndim < 3:
             return target
         return Target(target.values[..., ::-1], target.known[..., ::-1], target.hidden[..., ::-1])
+
+    def lay(self, target: Target, preprocess: Preprocess, size: tuple[int, int]) -> Target:
+        """Maps as `Preprocess.apply` lays the picture; what it pads is not known."""
+        full = np.where(target.known, np.where(target.values >= 0.5, 255, 0), MASK_UNKNOWN).astype(np.uint8)
+        masks = np.stack([preprocess.apply_mask(mask) for mask in full])
+        values = (masks > MASK_UNKNOWN).astype(np.float32)
+        return Target(values, masks != MASK_UNKNOWN, np.zeros(masks.shape, np.bool_))
 
     def place(self, outputs: Outputs, preprocess: Preprocess, size: tuple[int, int]) -> Outputs:
         maps = outputs["probabilities"]

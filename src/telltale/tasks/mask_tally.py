@@ -8,13 +8,14 @@ scores (Fawcett 2006); AUPRO, the area under the overlap of each true region aga
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from telltale.tasks.counting import BINS, Counts, auroc, bin_edges, logit_bins, mean, ratio
+from telltale.tasks.counting import BINS, Counts, auroc, bin_edges, logit_bins, ratio
+from telltale.tasks.place_tally import PlaceTally, Sums, none_of, score_names
 from telltale.tasks.regions import label_regions, picture_score
 from telltale.tasks.task import Bools, Floats, Json, Threshold
 
@@ -24,19 +25,26 @@ TOLERANCES = (0, 2)
 PRO_LIMIT = 0.3
 """AUPRO integrates up to this false-positive rate of pixels."""
 
-Sums = NDArray[np.float64]
+AVERAGED = (
+    "dice_best",
+    "pixel_auroc",
+    "auroc",
+    "aupro",
+    "dice_picture",
+    "iou_picture",
+    "accuracy",
+    "told_accuracy",
+    "coverage",
+)
 
 
 @dataclass(frozen=True, slots=True)
-class MaskTally:
-    """Counts over K names; every field adds up over batches. Only known pixels count.
+class MaskTally(PlaceTally):
+    """Counts over K names. Only known pixels count; the score of a picture is that of `picture_score`.
 
     pixels: (K, 2, BINS) by truth and bin of the logit.
     told: (K, 3) pixels right on, falsely on, missed, at the higher cut.
     dice, iou: (K,) sums over the pictures that have some of it; with_it: (K,) how many these are.
-    scores: (K, 2, BINS) pictures by whether they have any, and bin of their score.
-    answers: (K, 2, 3) pictures by whether they have any, and answer (off, on, unsure).
-    likelier: (K, 2, 2) pictures by whether they have any, and whether their score reaches 0.5.
     overlap: (K, BINS) over all true regions, the share of the region's pixels in the bin.
     regions: (K, 4) true regions: all, told, only unsure, missed.
     false: (K, 3) told regions where nothing is: in all pictures, in good ones; and good pictures.
@@ -48,37 +56,27 @@ class MaskTally:
     dice: Sums
     iou: Sums
     with_it: Counts
-    scores: Counts
-    answers: Counts
-    likelier: Counts
     overlap: Sums
     regions: Counts
     false: Counts
     near: Counts
 
-    def __add__(self, other: MaskTally) -> MaskTally:
-        return MaskTally(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
-
 
 def empty_tally(k: int) -> MaskTally:
     """Nothing counted yet."""
-
-    def whole(*shape: int) -> Counts:
-        return np.zeros((k, *shape), np.int64)
-
     return MaskTally(
-        pixels=whole(2, BINS),
-        told=whole(3),
+        scores=none_of(k, 2, BINS),
+        answers=none_of(k, 2, 3),
+        likelier=none_of(k, 2, 2),
+        pixels=none_of(k, 2, BINS),
+        told=none_of(k, 3),
         dice=np.zeros(k),
         iou=np.zeros(k),
-        with_it=whole(),
-        scores=whole(2, BINS),
-        answers=whole(2, 3),
-        likelier=whole(2, 2),
+        with_it=none_of(k),
         overlap=np.zeros((k, BINS)),
-        regions=whole(4),
-        false=whole(3),
-        near=whole(len(TOLERANCES), 4),
+        regions=none_of(k, 4),
+        false=none_of(k, 3),
+        near=none_of(k, len(TOLERANCES), 4),
     )
 
 
@@ -106,10 +104,7 @@ def tally_map(tally: MaskTally, k: int, p: Floats, truth: Bools, known: Bools, c
     if good or truth.any():
         answer = 1 if len(told_boxes) else 2 if len(loose_boxes) else 0
         score = picture_score(np.where(known, p, np.float32(0)), min_area)
-        has = int(truth.any())
-        tally.scores[k, has, int(logit_bins(np.array([score], np.float32))[0])] += 1
-        tally.answers[k, has, answer] += 1
-        tally.likelier[k, has, int(score >= 0.5)] += 1
+        tally.count_picture(k, bool(truth.any()), score, answer)
 
 
 def _count_pixels(tally: MaskTally, k: int, told: Bools, truth: Bools) -> None:
@@ -174,39 +169,14 @@ def score_masks(names: Sequence[str], tally: MaskTally) -> dict[str, Json]:
     pictures, which no cut chosen before can reach; dice_picture, iou_picture: means of pictures
     that have some. `overall` pools the pixels and regions of all names and takes the mean of the other measures.
     """
-    heads = {name: _score(_one(tally, k)) for k, name in enumerate(names)}
-    pooled = _score(_pooled(tally))
-    averaged = (
-        "dice_best",
-        "pixel_auroc",
-        "auroc",
-        "aupro",
-        "dice_picture",
-        "iou_picture",
-        "accuracy",
-        "told_accuracy",
-        "coverage",
-    )
-    return {
-        "heads": heads,
-        "overall": {**pooled, **{key: mean([head[key] for head in heads.values()]) for key in averaged}},
-    }
-
-
-def _one(tally: MaskTally, k: int) -> MaskTally:
-    return MaskTally(*(getattr(tally, f.name)[k] for f in fields(tally)))
-
-
-def _pooled(tally: MaskTally) -> MaskTally:
-    return MaskTally(*(getattr(tally, f.name).sum(axis=0) for f in fields(tally)))
+    return score_names(names, tally, _score, AVERAGED)
 
 
 def _score(t: MaskTally) -> dict[str, Json]:
     """t: of one name, without the axis of names."""
     right, false, missed = (int(v) for v in t.told)
     dice = ratio(2 * right, 2 * right + false + missed)
-    answered, there = int(t.answers[:, :2].sum()), int(t.answers.sum())
-    good = int(t.false[2])
+    there, good = int(t.answers.sum()), int(t.false[2])
     return {
         "known": there,
         "positives": int(t.answers[1].sum()),
@@ -232,14 +202,7 @@ def _score(t: MaskTally) -> dict[str, Json]:
         "false_regions_good": ratio(int(t.false[1]), good),
         "good_pictures": good,
         **{f"f1_{tolerance}px": _near_f1(t.near[i]) for i, tolerance in enumerate(TOLERANCES)},
-        "told": answered,
-        "coverage": ratio(answered, there),
-        "told_accuracy": ratio(int(t.answers[0, 0] + t.answers[1, 1]), answered),
-        "accuracy": ratio(int(t.likelier[0, 0] + t.likelier[1, 1]), int(t.likelier.sum())),
-        "confusion_told": {
-            truth: dict(zip(("off", "on", "unsure"), (int(c) for c in t.answers[i]), strict=True))
-            for i, truth in enumerate(("off", "on"))
-        },
+        **t.score_answers(),
     }
 
 

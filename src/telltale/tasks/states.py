@@ -16,6 +16,7 @@ from telltale.preprocess import Preprocess
 from telltale.tasks.counting import BINS, auroc, logit_bins
 from telltale.tasks.counting import mean as _mean
 from telltale.tasks.counting import ratio as _ratio
+from telltale.tasks.naming import order_mirrored, read_names, read_pairs, refuse_repeated, refuse_unknown
 from telltale.tasks.task import Floats, Json, Label, Outputs, Target, Threshold, Thresholds
 
 ECE_BINS = 15
@@ -102,8 +103,7 @@ class States:
     min_visible: float = MIN_VISIBLE
 
     def __post_init__(self) -> None:
-        if not self.names or len(set(self.names)) != len(self.names):
-            raise ConfigError("task.names", expected="one or more different names", got=repr(list(self.names)))
+        refuse_repeated(self.names)
         paired = [name for pair in self.mirror_pairs for name in pair]
         unknown = sorted(set(paired) - set(self.names))
         if unknown or len(set(paired)) != len(paired):
@@ -114,17 +114,11 @@ class States:
     @classmethod
     def from_spec(cls, spec: Mapping[str, Json]) -> States:
         """Raises ConfigError on a key it does not know."""
-        unknown = sorted(set(spec) - {"kind", "names", "mirror", "min_visible"})
-        if unknown:
-            raise ConfigError("task", expected="kind, names, mirror, min_visible", got=", ".join(unknown))
-        names, pairs, visible = spec.get("names", []), spec.get("mirror", []), spec.get("min_visible", MIN_VISIBLE)
-        if not _are_words(names):
-            raise ConfigError("task.names", expected="a list of names", got=repr(names))
-        if not isinstance(pairs, list | tuple) or not all(_are_words(pair) and len(pair) == 2 for pair in pairs):
-            raise ConfigError("task.mirror", expected="pairs of names", got=repr(pairs))
+        refuse_unknown(spec, ("kind", "names", "mirror", "min_visible"))
+        names, pairs, visible = read_names(spec), read_pairs(spec), spec.get("min_visible", MIN_VISIBLE)
         if isinstance(visible, bool) or not isinstance(visible, int | float) or not 0 <= visible <= 1:
             raise ConfigError("task.min_visible", expected="a share of the picture, 0 to 1", got=repr(visible))
-        return cls(tuple(names), tuple((a, b) for a, b in pairs), float(visible))
+        return cls(names, pairs, float(visible))
 
     def to_spec(self) -> dict[str, Json]:
         return {
@@ -160,15 +154,15 @@ class States:
 
     def mirror_order(self) -> NDArray[np.int64]:
         """(K,) the index each output takes its value from in a flipped picture."""
-        order = np.arange(len(self.names))
-        for a, b in self.mirror_pairs:
-            i, j = self.names.index(a), self.names.index(b)
-            order[i], order[j] = j, i
-        return order
+        return order_mirrored(self.names, self.mirror_pairs)
 
     def mirror(self, target: Target) -> Target:
         order = self.mirror_order()
         return Target(target.values[..., order], target.known[..., order], target.hidden[..., order])
+
+    def lay(self, target: Target, preprocess: Preprocess, size: tuple[int, int]) -> Target:
+        """As it is: a state has no place in the picture."""
+        return target
 
     def place(self, outputs: Outputs, preprocess: Preprocess, size: tuple[int, int]) -> Outputs:
         """As they are: a state has no place in the picture."""
@@ -263,10 +257,6 @@ class States:
             cv2.putText(out, text, (step + 4, y), cv2.FONT_HERSHEY_SIMPLEX, scale, (255, 255, 255), 1, cv2.LINE_AA)
             cv2.circle(out, (step // 2 + 2, y - step // 4), step // 3, colours[reading.state], -1, cv2.LINE_AA)
         return out
-
-
-def _are_words(value: Json) -> bool:
-    return isinstance(value, list | tuple) and all(isinstance(word, str) and word.strip() for word in value)
 
 
 def parse_state(name: str, value: Json) -> float:

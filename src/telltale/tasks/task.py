@@ -30,7 +30,7 @@ class Label:
     """What somebody said of one name in one picture.
 
     value: as the task defines it; a bool for `states`; for `mask` False for none of it in the picture, or a mask, as
-    the array itself or, in a catalogue, as a reference to its file (`telltale.dataset.masks`).
+    the array itself or, in a catalogue, as a reference to its file (`telltale.dataset.masks`); for `locate` boxes.
     visible: the share of the picture, 0 to 1, in which this label could be seen; None if nobody measured.
     """
 
@@ -42,7 +42,7 @@ class Label:
 class Target:
     """Labels as numbers to learn from and to count against.
 
-    values: float32; for `states` (K,) with 1 on, 0 off; for `mask` (K, H, W).
+    values: float32; for `states` (K,) with 1 on, 0 off; for `mask` (K, H, W); for `locate` (K, max_count, 5).
     known: bool, same shape: False where nobody labelled.
     hidden: bool, same shape: True where the label is known, yet too little of it was visible to be seen.
     """
@@ -128,6 +128,10 @@ class Task(Protocol):
 
     def mirror(self, target: Target) -> Target:
         """The target of the picture flipped left to right; works on batches too."""
+        ...
+
+    def lay(self, target: Target, preprocess: Preprocess, size: tuple[int, int]) -> Target:
+        """The target of a picture of `size` (width, height) as that of the model's input which is made from it."""
         ...
 
     def place(self, outputs: Outputs, preprocess: Preprocess, size: tuple[int, int]) -> Outputs:

@@ -136,7 +136,8 @@ class OnnxTeacher:
     def tell(self, pixels: Tensor) -> Tensor:
         """See `Teacher`."""
         picture = (pixels * 255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu().numpy()
-        p = self.predictor.run(picture, outputs=["probabilities"])["probabilities"]
+        first = next(iter(self.predictor.task.output_shapes(1, 1)))  # what a yes or no is told of
+        p = self.predictor.run(picture, outputs=[first])[first]
         p = np.clip(p, SURE, 1 - SURE)
         return _sorted(torch.from_numpy(np.log(p / (1 - p))).to(pixels.device), self.order)
 
@@ -320,8 +321,9 @@ class Taught:
             if self.size is not None and pixels.shape[2:] != self.size:
                 pixels = functional.interpolate(pixels, self.size, mode="bilinear", antialias=True).clamp(0, 1)
             lesson = self.teacher.tell(pixels)
-            if lesson.dim() == 4 and lesson.shape[2:] != seen:
-                lesson = functional.interpolate(lesson, seen, mode="bilinear")
+            if lesson.dim() == 4 and pixels.shape[2:] != seen:
+                shrunk = pixels.shape[2] // lesson.shape[2]  # maps may be smaller than what they were told of
+                lesson = functional.interpolate(lesson, [side // shrunk for side in seen], mode="bilinear")
             return replace(batch, lesson=lesson)
 
         return taught

@@ -17,7 +17,7 @@ from telltale.tasks import Target
 class BatchTarget:
     """A Target on the device, as floats: values, what is known (or how much it weighs) and what is hidden.
 
-    (N, K) for `states`, (N, K, H, W) for `mask`.
+    (N, K) for `states`, (N, K, H, W) for `mask`, (N, K, M, 5) for `locate`: as `Target`, of the input.
     """
 
     values: Tensor

@@ -18,6 +18,7 @@ from telltale.progress import Progress, Quiet
 from telltale.project import Project, Train
 from telltale.tasks import Target, Task, stack_targets
 from telltale.train.arrays import SMALLEST, Arrays, check_labels, check_mirror, pick_side, pick_watch
+from telltale.train.boxed import BoxedPictures
 from telltale.train.cache import Source, open_cache
 from telltale.train.crops import Crops, MaskData
 from telltale.train.distil import (
@@ -102,11 +103,31 @@ def load_masks(project: Project, task: Task, examples: Sequence[Example], settin
     """Crops of pictures of any size, or whole pictures where the input's fit makes them of one size."""
     target = stack_targets([task.shows(example.labels) for example in examples])
     train, watch, parts = _watched(examples, settings)
-    notes = [*_check_masks(task, pick_side(target, train)), *_unwatched(settings, watch)]
+    notes = [*_check_there(task, pick_side(target, train), "masks"), *_unwatched(settings, watch)]
     size = project.config.input
     with steps("read", len(examples)) as progress:
         store = open_store(project.root / CACHE, examples, task, size.preprocess(), progress=progress)
     feed: Feed = Crops(task, MaskData(store, target, train, watch), settings.augment, size.width, size.height)
+    teacher = _teacher(project, task, settings)
+    if teacher is not None:
+        feed = Taught(feed, teacher)
+    return Loaded(feed, parts, tuple(notes), teacher=teacher.key if teacher else "")
+
+
+def load_boxes(project: Project, task: Task, examples: Sequence[Example], settings: Train, steps: Steps) -> Loaded:
+    """Whole pictures at the input's size, with boxes. Raises ConfigError with fit tile, CatalogueError on a label."""
+    shown = stack_targets([task.shows(example.labels) for example in examples])
+    train, watch, parts = _watched(examples, settings)
+    notes = [*_check_there(task, pick_side(shown, train), "boxes"), *_unwatched(settings, watch)]
+    notes += check_mirror(task, settings.augment.flip)
+    preprocess = project.config.input.preprocess()
+    target = stack_targets(
+        [task.lay(task.encode(e.labels, (e.width, e.height)), preprocess, (e.width, e.height)) for e in examples]
+    )
+    sources = [Source(example.sha256, lambda path=example.path: decode(path)) for example in examples]  # type: ignore[misc]
+    with steps("read", len(sources)) as progress:
+        pixels = open_cache(project.root / CACHE, sources, preprocess, threads=os.cpu_count() or 2, progress=progress)
+    feed: Feed = BoxedPictures(task, Arrays(pixels, target, train, watch), pick_side(shown, train), settings.augment)
     teacher = _teacher(project, task, settings)
     if teacher is not None:
         feed = Taught(feed, teacher)
@@ -128,7 +149,7 @@ def _teacher(project: Project, task: Task, settings: Train) -> Teacher | None:
 
 Load = Callable[[Project, Task, Sequence[Example], Train, Steps], Loaded]
 
-FEEDS: dict[str, Load] = {"states": load_states, "mask": load_masks}
+FEEDS: dict[str, Load] = {"states": load_states, "mask": load_masks, "locate": load_boxes}
 """Kind of task to how its data is loaded."""
 
 
@@ -157,10 +178,12 @@ def _unwatched(settings: Train, watch: NDArray[np.int64]) -> list[str]:
     return []
 
 
-def _check_masks(task: Task, target: Target) -> list[str]:
-    """What the user should know of the training labels. Raises TrainError where nothing can be learned."""
+def _check_there(task: Task, target: Target, what: str) -> list[str]:
+    """What the user should know of training labels that are `what`. Raises TrainError where nothing can be learned."""
     if len(target.values) < 1:
-        raise TrainError("nothing to train on", expected="pictures with masks", got="none", next="import or label some")
+        raise TrainError(
+            "nothing to train on", expected=f"pictures with {what}", got="none", next="import or label some"
+        )
     notes = []
     for k, name in enumerate(task.names):
         known = target.known[:, k]
@@ -168,7 +191,7 @@ def _check_masks(task: Task, target: Target) -> list[str]:
         if not there:
             raise TrainError(
                 f"no picture shows {name!r}",
-                expected="masks of each name in the train split",
+                expected=f"{what} of each name in the train split",
                 got=f"{int(known.sum())} pictures without any" if known.any() else "no labels at all",
                 next=f"label some, or take {name!r} out of [task] names",
             )

@@ -15,6 +15,7 @@ from telltale.project import Train
 from telltale.tasks import Target, Task
 from telltale.tasks.task import Floats
 from telltale.train.feed import BatchTarget
+from telltale.train.locate_loss import LocateLoss
 from telltale.train.mask_loss import MaskLoss
 
 HEAVIEST = 10.0
@@ -111,7 +112,11 @@ def _mask(task: Task, target: Target, settings: Train) -> Loss:
     return MaskLoss()
 
 
-LOSSES: dict[str, Callable[[Task, Target, Train], Loss]] = {"states": _states, "mask": _mask}
+def _locate(task: Task, target: Target, settings: Train) -> Loss:
+    return LocateLoss()
+
+
+LOSSES: dict[str, Callable[[Task, Target, Train], Loss]] = {"states": _states, "mask": _mask, "locate": _locate}
 """Kind of task to its loss, made from the task, the training labels and the settings."""
 
 

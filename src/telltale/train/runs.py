@@ -34,9 +34,10 @@ from telltale.model.checkpoint import (
 from telltale.model.network import Network, build, count_macs, count_parameters
 from telltale.model.rounded import rounded
 from telltale.project import Project, Train
+from telltale.tasks import Task
 from telltale.train.device import make_fabric, pick_threads
 from telltale.train.feed import Feed
-from telltale.train.feeds import Steps, make_feed, silent
+from telltale.train.feeds import Loaded, Steps, make_feed, silent
 from telltale.train.journal import Row
 from telltale.train.loop import Loop
 
@@ -117,46 +118,20 @@ def run(
         data = make_feed(project, task, examples, chosen, steps)
     except KeyboardInterrupt as stop:
         raise Interrupted("stopped while reading the pictures", next="run it again; nothing is lost") from stop
-    torch.manual_seed(chosen.seed)
-    size = project.config.input
-    network = build(chosen.backbone, task, size.height, size.width, hints=data.hints)
-    if chosen.quantise:
-        if not start and not begun:
-            raise TrainError("train.quantise", expected="a run to begin with", got="none", next="`train --quantise`")
-        network = rounded(network)
-    if start:
-        start.put_into(network)
-    elif begun and begun.start:
-        Start(begun.start, load(run_dir / START).averaged).put_into(network)
+    begin = start
+    if begun and begun.start:
+        begin = Start(begun.start, load(run_dir / START).averaged)
+    network = _begin(project, task, chosen, data.hints, begin)
     if chosen.threads is None and fabric.device.type == "cpu":
         # Kept in the run's config: another number of threads adds up in another order.
         chosen = chosen.model_copy(update={"threads": pick_threads(network, chosen.batch, fabric)})
         torch.set_num_threads(chosen.threads or 1)
-    config = RunConfig(
-        name=run_dir.name,
-        task=task.to_spec(),
-        input=project.config.input,
-        train=chosen,
-        data_hash=data_hash,
-        groups=data.parts,
-        split=project.config.split.model_dump(),
-        licence=project.config.licence,
-        leak_allowed=leaked,
-        code_version=__version__,
-        fused_parameters=count_parameters(network.fused()),
-        macs=count_macs(network),
-        hints=data.hints,
-        teacher=data.teacher,
-        start=start.name if start else begun.start if begun else "",
-    )
+    config = _describe(project, task, chosen, data, network, run_dir.name, data_hash)
+    config = config.model_copy(update={"leak_allowed": leaked, "start": begin.name if begin else ""})
     if begun:
         _check_same(begun, config, run_dir)
     elif fabric.is_global_zero:
-        run_dir.mkdir(parents=True, exist_ok=True)
-        write_config(run_dir, config)
-        if start:
-            save(run_dir / START, Checkpoint(config.model_dump(), dict(start.weights), dict(start.weights)))
-        write_sheet(run_dir / SHEET, data.feed, chosen.seed)
+        _write_start(run_dir, config, start, data.feed)
     total = chosen.rounds * max(1, len(data.feed) // chosen.batch)
     start_s = time.monotonic()
     with steps(f"train {run_dir.name}", None if chosen.minutes else total, "steps") as progress:
@@ -176,6 +151,50 @@ def run(
         history = loop.run()
     fabric.barrier()
     return _result(run_dir, history, loop, data.notes, network, time.monotonic() - start_s)
+
+
+def _begin(project: Project, task: Task, settings: Train, hints: int, start: Start | None) -> Network:
+    """The network as it is before the first step. Raises TrainError where it shall be rounded and has no start."""
+    torch.manual_seed(settings.seed)
+    size = project.config.input
+    network = build(settings.backbone, task, size.height, size.width, hints=hints)
+    if settings.quantise:
+        if start is None:
+            raise TrainError("train.quantise", expected="a run to begin with", got="none", next="`train --quantise`")
+        network = rounded(network)
+    if start:
+        start.put_into(network)
+    return network
+
+
+def _describe(
+    project: Project, task: Task, settings: Train, data: Loaded, network: Network, name: str, data_hash: str
+) -> RunConfig:
+    """Everything the run is made from."""
+    return RunConfig(
+        name=name,
+        task=task.to_spec(),
+        input=project.config.input,
+        train=settings,
+        data_hash=data_hash,
+        groups=data.parts,
+        split=project.config.split.model_dump(),
+        licence=project.config.licence,
+        code_version=__version__,
+        fused_parameters=count_parameters(network.fused()),
+        macs=count_macs(network),
+        hints=data.hints,
+        teacher=data.teacher,
+    )
+
+
+def _write_start(run_dir: Path, config: RunConfig, start: Start | None, feed: Feed) -> None:
+    """The run's folder with what is known before the first step."""
+    run_dir.mkdir(parents=True, exist_ok=True)
+    write_config(run_dir, config)
+    if start:
+        save(run_dir / START, Checkpoint(config.model_dump(), dict(start.weights), dict(start.weights)))
+    write_sheet(run_dir / SHEET, feed, config.train.seed)
 
 
 def _result(

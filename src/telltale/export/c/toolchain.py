@@ -10,10 +10,10 @@ from pathlib import Path
 
 from telltale.errors import ExportError, MissingPartError
 
-RUNTIME = ("telltale", "conv", "pool", "pointwise", "float32")
+RUNTIME = ("telltale", "conv", "pool", "pointwise", "float32", "peaks")
 """C files that a net needs, less .c."""
 
-HEADERS = ("telltale", "kernels", "numbers", "tile", "tile_scalar", "tile_neon", "tile_sse2")
+HEADERS = ("telltale", "peaks", "kernels", "numbers", "tile", "tile_scalar", "tile_neon", "tile_sse2")
 
 PROGRAM = "run_net"
 """The program around a net: edge/run_net.c."""

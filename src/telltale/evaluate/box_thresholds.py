@@ -1,0 +1,215 @@
+"""Choose the two cuts of a bundle of boxes on its calibration split. Knows nothing of reports.
+
+*low*, by conformal risk control as for masks: the loss of a group is the share of its objects that no box over the cut
+finds, and the highest cut whose corrected mean loss stays at or under `error` is taken.
+
+*high*: the cut of the best F1 of boxes, or higher: the lowest at which fixed-sequence testing from above (Angelopoulos
+et al. 2021, learn-then-test) still vouches, with `confidence`, that something is told in at most `error` of the
+pictures without any. Where there are too few such pictures to vouch for anything, the note says so.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from telltale.bundle.bundle import Bundle
+from telltale.bundle.predictor import VariantName
+from telltale.dataset import Example
+from telltale.errors import BundleError
+from telltale.evaluate.cuts import (
+    control_risk,
+    count_calibration,
+    keep_cuts,
+    least_promise,
+    read_counts,
+    vouch_missed,
+)
+from telltale.evaluate.looking import Seen
+from telltale.progress import Progress
+from telltale.project import Unsure
+from telltale.tasks import Threshold
+from telltale.tasks.binomial import needed, upper_bound
+from telltale.tasks.calibrate import percent
+from telltale.tasks.locate import Locate, frame_of, true_boxes
+from telltale.tasks.locate_tally import match_boxes
+
+COUNTS = "evaluation/calibration.json"
+"""What the cuts were chosen from, in the bundle: so they can be chosen anew without the pictures."""
+
+FAINT = 0.02
+"""Peaks lower than this are no candidates for a cut."""
+
+
+@dataclass
+class Scores:
+    """One name's calibration pictures. reached: group to the score that finds each of its objects, 0 where none does.
+
+    false: scores of boxes where nothing is. empty: the highest score in each picture without any.
+    """
+
+    reached: dict[str, list[float]] = field(default_factory=dict)
+    false: list[float] = field(default_factory=list)
+    empty: list[float] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class BoxCut:
+    """One name's thresholds. missed: objects under the lower; promised: the share of them that is vouched for.
+
+    alarms: the upper bound of false alarms in pictures without any; None: nothing is vouched for.
+    """
+
+    threshold: Threshold
+    groups: int
+    objects: int
+    missed: int
+    promised: float | None
+    empty: int
+    alarms: float | None
+    note: str
+
+    def to_json(self) -> dict[str, object]:
+        return {
+            "groups": self.groups,
+            "objects": self.objects,
+            "missed": self.missed,
+            "promised": self.promised,
+            "empty": self.empty,
+            "alarms": self.alarms,
+        }
+
+
+def tune_boxes(
+    bundle: Bundle,
+    examples: Sequence[Example],
+    unsure: Unsure,
+    variant: VariantName = "auto",
+    progress: Progress | None = None,
+) -> Bundle:
+    """Choose thresholds and write them, with what they promise, into the bundle. `unsure.error`: missed objects, and
+    pictures without any in which something is told.
+
+    Raises BundleError when no picture can be read, Interrupted; then nothing is written.
+    """
+    task = bundle.task
+    assert isinstance(task, Locate)
+    scores = {name: Scores() for name in task.names}
+
+    def count(seen: Seen) -> None:
+        for k, name in enumerate(task.names):
+            if seen.target.known[0, k].any():
+                _count(task, seen, k, scores[name])
+
+    count_calibration(bundle, examples, variant, progress, count)
+    return _write(bundle, scores, unsure)
+
+
+def _count(task: Locate, seen: Seen, k: int, mine: Scores) -> None:
+    """One picture's boxes of name k."""
+    truth = true_boxes(seen.target.values[0, k], seen.target.hidden[0, k], frame_of(seen.outputs, 0).picture)
+    peaks = task.peaks(seen.outputs)[0][k]
+    matched = match_boxes(peaks, truth, task.near_px)
+    mine.false += peaks.score[matched.false & (peaks.score >= FAINT)].tolist()
+    if len(truth.boxes):
+        found = np.zeros(len(truth.boxes))
+        found[matched.finds[matched.finds >= 0]] = peaks.score[matched.finds >= 0]
+        mine.reached.setdefault(seen.example.group, []).extend(found.tolist())
+    elif not len(truth.unknown):
+        mine.empty.append(float(peaks.score.max(initial=0.0)))
+
+
+def retune_boxes(bundle: Bundle, unsure: Unsure) -> Bundle:
+    """Choose the thresholds anew from what was counted at the export. Raises BundleError where nothing was."""
+    data = read_counts(bundle, COUNTS)
+    try:
+        said = json.loads(data)
+        scores = {
+            name: Scores(
+                {str(g): [float(v) for v in cuts] for g, cuts in enumerate(said[name]["reached"])},
+                [float(v) for v in said[name]["false"]],
+                [float(v) for v in said[name]["empty"]],
+            )
+            for name in bundle.task.names
+        }
+    except (ValueError, KeyError, TypeError) as error:
+        raise BundleError(
+            f"{bundle.path.name}: {COUNTS}", expected="scores of the calibration pictures", got=str(error)[:100]
+        ) from error
+    return _write(bundle, scores, unsure)
+
+
+def _write(bundle: Bundle, scores: Mapping[str, Scores], unsure: Unsure) -> Bundle:
+    """Groups go unnamed into the bundle."""
+    cuts = {name: choose_box_cut(mine, unsure.error, unsure.confidence) for name, mine in scores.items()}
+    kept = {
+        name: {"reached": list(mine.reached.values()), "false": mine.false, "empty": mine.empty}
+        for name, mine in scores.items()
+    }
+    return keep_cuts(bundle, cuts, unsure, COUNTS, json.dumps(kept).encode())
+
+
+def choose_box_cut(scores: Scores, error: float, confidence: float) -> BoxCut:
+    """Both cuts, and what they promise."""
+    best = best_cut(scores.reached, scores.false)
+    vouched = vouch_alarms(scores.empty, error, confidence)
+    high = best if vouched is None else max(best, vouched)
+    enough = needed(0, error, confidence)
+    if vouched is not None:
+        alarms = (
+            f"Guaranteed with {percent(confidence)} confidence: something is told in at most {percent(error)} of the "
+            f"pictures without any, taken as drawn one by one ({len(scores.empty)} of them)."
+        )
+    elif len(scores.empty) < enough:
+        alarms = (
+            "How often something is told where there is none is not vouched for: that takes "
+            f"{enough} pictures without any, and there are {len(scores.empty)}."
+        )
+    else:
+        alarms = f"No cut keeps false alarms under {percent(error)} on these pictures: none is vouched for."
+    bound = None
+    if vouched is not None:
+        bound = upper_bound(sum(s >= high for s in scores.empty), len(scores.empty), confidence)
+    groups = [np.sort(np.asarray(cuts)) for cuts in scores.reached.values()]
+    count, objects = len(groups), sum(len(cuts) for cuts in groups)
+    if not count:
+        note = f"Nothing is promised of what is missed: no calibration picture has any. {alarms}"
+        return BoxCut(Threshold(high, high), 0, 0, 0, None, len(scores.empty), bound, note)
+    promised = least_promise(count, error)
+    reach = control_risk(groups, promised)
+    low = min(max(0.0, float(np.nextafter(np.float32(reach), np.float32(0)))), high)  # unsure is what lies above
+    missed = sum(int((cuts <= low).sum()) if low < high else int((cuts < high).sum()) for cuts in groups)
+    note = f"{vouch_missed('objects', groups, missed, error, promised)} {alarms}"
+    return BoxCut(Threshold(low, high), count, objects, missed, promised, len(scores.empty), bound, note)
+
+
+def best_cut(reached: Mapping[str, Sequence[float]], false: Sequence[float]) -> float:
+    """The cut of the best F1 of boxes, midway to the next lower score; 0.5 where there is no object."""
+    hits = np.array([score for group in reached.values() for score in group if score > 0])
+    objects = sum(len(group) for group in reached.values())
+    if not objects or not len(hits):
+        return 0.5
+    wrong = np.asarray(false, np.float64)
+    all_ = np.unique(np.concatenate([hits, wrong]))
+    right = (hits[None] >= all_[:, None]).sum(1)
+    told = right + (wrong[None] >= all_[:, None]).sum(1)
+    f1 = 2 * right / (told + objects)
+    at = int(np.argmax(f1))
+    return float((all_[at] + (all_[at - 1] if at else 0.0)) / 2)
+
+
+def vouch_alarms(empty: Sequence[float], error: float, confidence: float) -> float | None:
+    """The lowest cut that testing from above reaches before the bound of false alarms passes `error`; None: none."""
+    count = len(empty)
+    if count < needed(0, error, confidence):
+        return None
+    scores = np.sort(np.asarray(empty, np.float64))[::-1]
+    allowed = 0
+    while allowed + 1 < count and upper_bound(allowed + 1, count, confidence) <= error:
+        allowed += 1
+    # With `allowed` alarms the bound holds: the cut lies just above the next highest score.
+    cut = float(np.nextafter(np.float32(scores[allowed]), np.float32(2)))
+    return cut if cut <= 1 else None

@@ -1,0 +1,116 @@
+"""Look at calibration pictures, bound what is missed, keep the cuts. Knows nothing of what is counted or of reports.
+
+Serves every kind that tells places in a picture; the two cuts themselves are each kind's own choice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from telltale.bundle.bundle import Bundle
+from telltale.bundle.predictor import Predictor, VariantName
+from telltale.bundle.spec import Guarantee
+from telltale.dataset import Example
+from telltale.errors import BundleError, Interrupted
+from telltale.evaluate.looking import Seen, look_at
+from telltale.evaluate.predict import Skipped
+from telltale.progress import Progress, Quiet
+from telltale.project import Unsure
+from telltale.tasks import Threshold
+from telltale.tasks.calibrate import percent
+from telltale.tasks.task import Json
+
+
+class Chosen(Protocol):
+    """One name's thresholds, and in words what they promise."""
+
+    @property
+    def threshold(self) -> Threshold: ...
+
+    @property
+    def note(self) -> str: ...
+
+    def to_json(self) -> dict[str, Json]:
+        """As bundle.json holds it under `metrics.calibration`."""
+        ...
+
+
+def count_calibration(
+    bundle: Bundle,
+    examples: Sequence[Example],
+    variant: VariantName,
+    progress: Progress | None,
+    count: Callable[[Seen], None],
+) -> None:
+    """Give each picture that can be read to `count`. Raises BundleError when none can, Interrupted."""
+    skipped: list[Skipped] = []
+    try:
+        predictor = Predictor.open(bundle.path, variant=variant)
+        for seen in look_at(predictor, examples, progress or Quiet()):
+            if isinstance(seen, Skipped):
+                skipped.append(seen)
+            else:
+                count(seen)
+    except KeyboardInterrupt as error:
+        raise Interrupted("thresholds", got="Ctrl-C", next="nothing was changed; run it again") from error
+    if skipped and len(skipped) == len(examples):
+        raise BundleError(
+            f"{bundle.path.name}: calibration", expected="pictures that can be read", got=f"none: {skipped[0].why}"
+        )
+
+
+def read_counts(bundle: Bundle, file: str) -> bytes:
+    """What the cuts were chosen from. Raises BundleError where there is none."""
+    if file not in bundle.spec.files:
+        raise BundleError(
+            f"{bundle.path.name}: {file}", expected="what its cuts were chosen from", got="none", next="export again"
+        )
+    return bundle.read(file)
+
+
+def keep_cuts(bundle: Bundle, cuts: Mapping[str, Chosen], unsure: Unsure, file: str, counts: bytes) -> Bundle:
+    """Write the cuts, what they promise and what they were chosen from, all at once. Raises BundleError."""
+    return bundle.update(
+        files={file: counts},
+        thresholds={name: cut.threshold for name, cut in cuts.items()},
+        unsure=Guarantee(
+            error=unsure.error,
+            confidence=unsure.confidence,
+            notes={name: cut.note for name, cut in cuts.items()},
+        ),
+        metrics={**bundle.spec.metrics, "calibration": {name: cut.to_json() for name, cut in cuts.items()}},
+    )
+
+
+def least_promise(groups: int, error: float) -> float:
+    """`error`, or the least share of missed places that so few groups can vouch for."""
+    return max(error, 1 / (groups + 1))
+
+
+def control_risk(groups: Sequence[NDArray[np.float64]], error: float) -> float:
+    """The highest cut with n/(n+1) R + 1/(n+1) <= error, R the mean share of a group's places under the cut."""
+    n = len(groups)
+    candidates = np.unique(np.concatenate(groups))  # a place is missed where the cut is above its own
+    best = 0.0
+    for cut in candidates:
+        risk = float(np.mean([(cuts < cut).mean() for cuts in groups]))
+        if (n * risk + 1) / (n + 1) > error + 1e-12:
+            break
+        best = float(cut)
+    return best
+
+
+def vouch_missed(what: str, groups: Sequence[NDArray[np.float64]], missed: int, error: float, promised: float) -> str:
+    """The promise of `control_risk` in words, without a space at the end. what: the word for a name's places."""
+    places = sum(len(cuts) for cuts in groups)
+    note = (
+        f"Guaranteed in expectation: at most {percent(promised)} of the {what} of new groups like these lie under the "
+        f"lower cut (conformal risk control over {len(groups)} groups with {places} {what}, {missed} of them missed)."
+    )
+    if promised > error:
+        note += f" {percent(error)} was asked; that takes {int(np.ceil(1 / error)) - 1} groups."
+    return note
