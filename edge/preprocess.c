@@ -1,32 +1,9 @@
-#include "preprocess.h"
+/* preprocess.c: where a picture comes to lie and which way it is resized; its rows go to that resize_*.c. */
+#include "resize.h"
 
 #include <string.h>
 
-/* A fused multiply-add rounds once where OpenCV rounds twice. */
-#if defined(__clang__)
-#pragma STDC FP_CONTRACT OFF
-#elif defined(__GNUC__)
-#pragma GCC optimize("fp-contract=off")
-#endif
-
-#if defined(__ARM_NEON) && !defined(TT_NO_SIMD)
-#include <arm_neon.h>
-#define TT_PREP_NEON 1
-#endif
-
 enum { MODE_COPY, MODE_FACTOR, MODE_AREA, MODE_LINEAR };
-
-/* One target column of the area average: source pixels first .. first + count - 1. 20 bytes. */
-typedef struct {
-    int32_t first, count;
-    float head, body, tail;
-} tt_area_cell;
-
-/* One target column of the bilinear resize. 12 bytes. */
-typedef struct {
-    int32_t low, high;    /* bytes from the start of the row */
-    int16_t share, other; /* of low and of high, out of 2048 */
-} tt_linear_cell;
 
 const char *tt_prep_text(tt_prep_status status)
 {
@@ -50,68 +27,6 @@ tt_rect tt_prep_place(const tt_prep_input *input, int width, int height)
     at.x = (input->width - at.width) / 2;
     at.y = (input->height - at.height) / 2;
     return at;
-}
-
-/* --- tables: the sums of computeResizeAreaTab and of the linear tables in OpenCV's resize ------------------------- */
-
-static int floor_of(double value) /* |value| < 2^31 */
-{
-    int whole = (int)value;
-    return whole > value ? whole - 1 : whole;
-}
-
-static int ceil_of(double value)
-{
-    int whole = (int)value;
-    return whole < value ? whole + 1 : whole;
-}
-
-/* To the nearest, halves to even: 0 <= value < 2^22. */
-static inline int round_of(float value)
-{
-    union {
-        float f;
-        uint32_t u;
-    } shifted;
-    shifted.f = value + 8388608.0f; /* 2^23: the unit in the last place is 1 */
-    return (int)(shifted.u & 0x7fffffu);
-}
-
-static tt_area_cell area_cell(int target, int from, double step)
-{
-    tt_area_cell cell;
-    double start = target * step, end = start + step;
-    double size = step < from - start ? step : from - start;
-    int last = floor_of(end), first = ceil_of(start);
-    if (last > from - 1) last = from - 1;
-    if (first > last) first = last;
-    float body = (float)(1.0 / size);
-    cell.body = cell.head = cell.tail = body;
-    cell.first = first;
-    cell.count = last - first;
-    int has_head = first - start > 1e-3;
-    if (has_head) {
-        cell.first--;
-        cell.count++;
-        cell.head = (float)((first - start) / size);
-    }
-    if (end - last > 1e-3) {
-        double part = end - last < 1.0 ? end - last : 1.0;
-        if (part > size) part = size;
-        cell.tail = (float)(part / size);
-        if (cell.count == 0) cell.head = cell.tail;
-        cell.count++;
-    }
-    return cell;
-}
-
-static void linear_at(int target, double step, int *low, int16_t *share, int16_t *other)
-{
-    float at = (float)((target + 0.5) * step - 0.5);
-    *low = floor_of(at);
-    at -= (float)*low;
-    *share = (int16_t)round_of((1.0f - at) * 2048.0f);
-    *other = (int16_t)round_of(at * 2048.0f);
 }
 
 /* OpenCV takes 1 / (to / from), which is not always from / to. */
@@ -184,52 +99,6 @@ size_t tt_prep_space(const tt_prep_input *input, int width, int height, int chan
     return plan_of(input, width, height, channels, turn, &plan) == TT_PREP_OK ? plan.bytes + 8 : 0;
 }
 
-static void fill_table(tt_prep *prep)
-{
-    if (prep->mode == MODE_AREA) {
-        tt_area_cell *cells = prep->table;
-        for (int t = 0; t < prep->to_width; t++) cells[t] = area_cell(t, prep->from_width, prep->step_x);
-    } else if (prep->mode == MODE_LINEAR) {
-        tt_linear_cell *cells = prep->table;
-        int last = prep->from_width - 1;
-        for (int t = 0; t < prep->to_width; t++) {
-            int low;
-            linear_at(t, prep->step_x, &low, &cells[t].share, &cells[t].other);
-            if (low < 0 || low >= last) { /* sideways OpenCV takes the border pixel whole */
-                low = low < 0 ? 0 : last;
-                cells[t].share = 2048;
-                cells[t].other = 0;
-            }
-            cells[t].low = low * prep->channels;
-            cells[t].high = (low < last ? low + 1 : last) * prep->channels;
-        }
-    }
-}
-
-static void next_target(tt_prep *prep)
-{
-    if (prep->target >= prep->to_height) return;
-    if (prep->mode == MODE_AREA) {
-        tt_area_cell cell = area_cell(prep->target, prep->from_height, prep->step_y);
-        prep->y.first = cell.first;
-        prep->y.count = cell.count;
-        prep->y.head = cell.head;
-        prep->y.body = cell.body;
-        prep->y.tail = cell.tail;
-    } else if (prep->mode == MODE_LINEAR) {
-        int low, last = prep->from_height - 1;
-        int16_t share, other;
-        linear_at(prep->target, prep->step_y, &low, &share, &other);
-        int high = low + 1; /* downwards OpenCV keeps the shares and takes the border row twice */
-        low = low < 0 ? 0 : low > last ? last : low;
-        high = high < 0 ? 0 : high > last ? last : high;
-        prep->y.first = low;
-        prep->y.count = high - low + 1;
-        prep->y.head = share;
-        prep->y.tail = other;
-    }
-}
-
 /* Target pixel (x, y) as stored goes to origin + x * next_x + y * next_y. */
 static void aim(tt_prep *prep, const tt_prep_input *input, tt_rect place, int turn, uint8_t *out)
 {
@@ -282,23 +151,12 @@ tt_prep_status tt_prep_begin(tt_prep *prep, const tt_prep_input *input, int widt
     aim(prep, input, plan.place, turn, out);
     if (plan.place.width != input->width || plan.place.height != input->height)
         memset(out, TT_PREP_PAD, (size_t)input->width * (size_t)input->height * (size_t)input->channels);
-    fill_table(prep);
-    next_target(prep);
+    if (plan.mode == MODE_AREA) tt_area_begin(prep);
+    if (plan.mode == MODE_LINEAR) tt_linear_begin(prep);
     return TT_PREP_OK;
 }
 
 /* --- rows ----------------------------------------------------------------------------------------------------------- */
-
-static inline void put(const tt_prep *prep, uint8_t *to, int c, uint8_t value)
-{
-    to[c] = value;
-    if (prep->channels < prep->out_channels) to[1] = to[2] = value;
-}
-
-static uint8_t *line_of(const tt_prep *prep)
-{
-    return prep->origin + prep->target * prep->next_y;
-}
 
 static void copy_row(tt_prep *prep, const uint8_t *row)
 {
@@ -306,181 +164,6 @@ static void copy_row(tt_prep *prep, const uint8_t *row)
     for (int x = 0; x < prep->to_width; x++, to += prep->next_x)
         for (int c = 0; c < prep->channels; c++) put(prep, to, c, *row++);
     prep->target++;
-}
-
-static void factor_row(tt_prep *prep, const uint8_t *row)
-{
-    int32_t *sums = prep->sums;
-    int channels = prep->channels, factor = prep->factor_x, samples = prep->to_width * channels;
-    if (prep->row % prep->factor_y == 0) memset(sums, 0, (size_t)samples * sizeof *sums);
-    if (channels == 3) {
-        for (int k = 0; k < samples; k += 3) {
-            int32_t r = 0, g = 0, b = 0;
-            for (int i = 0; i < factor; i++, row += 3) {
-                r += row[0];
-                g += row[1];
-                b += row[2];
-            }
-            sums[k] += r;
-            sums[k + 1] += g;
-            sums[k + 2] += b;
-        }
-    } else {
-        for (int k = 0; k < samples; k++) {
-            int32_t sum = 0;
-            for (int i = 0; i < factor; i++) sum += *row++;
-            sums[k] += sum;
-        }
-    }
-    if ((prep->row + 1) % prep->factor_y) return;
-    uint8_t *to = line_of(prep);
-    int by_two = factor == 2 && prep->factor_y == 2; /* OpenCV rounds halves up there, to even elsewhere */
-    for (int x = 0; x < prep->to_width; x++, to += prep->next_x)
-        for (int c = 0; c < channels; c++) {
-            int32_t sum = *sums++;
-            put(prep, to, c, (uint8_t)(by_two ? (sum + 2) >> 2 : round_of((float)sum * prep->scale)));
-        }
-    prep->target++;
-}
-
-/* One row shrunk sideways: above[t] = the sum of weight * pixel, added from left to right. */
-static void area_across(const tt_prep *prep, const uint8_t *row, int from)
-{
-    const tt_area_cell *cells = prep->table;
-    float *above = prep->above;
-    int channels = prep->channels;
-    for (int t = from; t < prep->to_width; t++) {
-        const tt_area_cell *cell = &cells[t];
-        const uint8_t *pixel = row + cell->first * channels;
-        for (int c = 0; c < channels; c++, pixel++) {
-            float sum = (float)pixel[0] * cell->head;
-            int last = (cell->count - 1) * channels;
-            for (int i = channels; i < last; i += channels) sum += (float)pixel[i] * cell->body;
-            if (last > 0) sum += (float)pixel[last] * cell->tail;
-            above[t * channels + c] = sum;
-        }
-    }
-}
-
-#ifdef TT_PREP_NEON
-/* sum + a * b, rounded twice as OpenCV does: VMLA is not fused (VFMA would be). As words, for a compiler that may not
- * contract has no other way to write it. */
-static inline float32x4_t add_product(float32x4_t sum, float32x4_t a, float32x4_t b)
-{
-    __asm__("vmla.f32 %q0, %q1, %q2" : "+w"(sum) : "w"(a), "w"(b));
-    return sum;
-}
-
-/* Four bytes as floats: R, G, B and the byte behind them, whose sum the next target overwrites; on to the next pixel.
- * A pixel lies at any address, which C would have us copy byte by byte. */
-static inline float32x4_t next_four(const uint8_t **pixel)
-{
-    uint8x8_t bytes;
-    __asm__("vld1.32 {%P0[0]}, [%1], %2" : "=w"(bytes), "+r"(*pixel) : "r"(3), "m"(*(const uint8_t(*)[4]) * pixel));
-    return vcvtq_f32_u32(vmovl_u16(vget_low_u16(vmovl_u8(bytes))));
-}
-
-/* All targets but the last, behind whose pixels the row may end. Additions in the order of area_across. */
-static int area_across_neon(const tt_prep *prep, const uint8_t *row)
-{
-    const tt_area_cell *cell = prep->table;
-    float *above = prep->above;
-    int last = prep->to_width - 1;
-    if (prep->channels != 3 || prep->from_width == prep->to_width) return 0;
-    for (int t = 0; t < last; t++, cell++, above += 3) {
-        const uint8_t *pixel = row + cell->first * 3;
-        float32x4_t sum = vmulq_n_f32(next_four(&pixel), cell->head), body = vdupq_n_f32(cell->body);
-        int i = cell->count - 2;
-        for (; i > 0; i--) sum = add_product(sum, next_four(&pixel), body);
-        if (i == 0) sum = add_product(sum, next_four(&pixel), vdupq_n_f32(cell->tail));
-        vst1q_f32(above, sum);
-    }
-    return last;
-}
-#endif
-
-static void area_down(const tt_prep *prep, float weight, int first)
-{
-    const float *above = prep->above;
-    float *sums = prep->sums;
-    int samples = prep->to_width * prep->channels, k = 0;
-#ifdef TT_PREP_NEON
-    float32x4_t share = vdupq_n_f32(weight);
-    if (first)
-        for (; k + 4 <= samples; k += 4) vst1q_f32(sums + k, vmulq_f32(vld1q_f32(above + k), share));
-    else
-        for (; k + 4 <= samples; k += 4)
-            vst1q_f32(sums + k, add_product(vld1q_f32(sums + k), vld1q_f32(above + k), share));
-#endif
-    if (first)
-        for (; k < samples; k++) sums[k] = above[k] * weight;
-    else
-        for (; k < samples; k++) sums[k] += above[k] * weight;
-}
-
-static void area_out(tt_prep *prep)
-{
-    const float *sums = prep->sums;
-    uint8_t *to = line_of(prep);
-    int samples = prep->to_width * prep->channels, x = 0;
-#ifdef TT_PREP_NEON
-    if (prep->next_x == prep->channels && prep->channels == prep->out_channels) {
-        float32x4_t shift = vdupq_n_f32(8388608.0f);
-        for (; x + 8 <= samples; x += 8) { /* x counts samples here */
-            uint32x4_t a = vreinterpretq_u32_f32(vaddq_f32(vld1q_f32(sums + x), shift));
-            uint32x4_t b = vreinterpretq_u32_f32(vaddq_f32(vld1q_f32(sums + x + 4), shift));
-            vst1_u8(to + x, vmovn_u16(vcombine_u16(vmovn_u32(a), vmovn_u32(b))));
-        }
-        for (; x < samples; x++) to[x] = (uint8_t)round_of(sums[x]);
-        prep->target++;
-        return;
-    }
-#endif
-    (void)samples;
-    for (; x < prep->to_width; x++, to += prep->next_x)
-        for (int c = 0; c < prep->channels; c++) put(prep, to, c, (uint8_t)round_of(*sums++));
-    prep->target++;
-}
-
-static void area_row(tt_prep *prep, const uint8_t *row)
-{
-    int from = 0;
-#ifdef TT_PREP_NEON
-    from = area_across_neon(prep, row);
-#endif
-    area_across(prep, row, from);
-    /* a row on the border of two targets counts in both */
-    while (prep->target < prep->to_height && prep->row >= prep->y.first) {
-        int at = prep->row - prep->y.first, last = prep->y.count - 1;
-        area_down(prep, at == 0 ? prep->y.head : at == last ? prep->y.tail : prep->y.body, at == 0);
-        if (at != last) return;
-        area_out(prep);
-        next_target(prep);
-    }
-}
-
-static void linear_row(tt_prep *prep, const uint8_t *row)
-{
-    const tt_linear_cell *cells = prep->table;
-    uint16_t *lines[2] = {prep->above, prep->sums}; /* even and odd rows, shrunk or stretched sideways */
-    int channels = prep->channels, at = prep->row;
-    if (prep->target >= prep->to_height || at < prep->y.first) return;
-    uint16_t *line = lines[at & 1];
-    for (int t = 0; t < prep->to_width; t++)
-        for (int c = 0; c < channels; c++) {
-            int sum = row[cells[t].low + c] * cells[t].share + row[cells[t].high + c] * cells[t].other;
-            *line++ = (uint16_t)(sum >> 4);
-        }
-    while (prep->target < prep->to_height && at == prep->y.first + prep->y.count - 1) {
-        const uint16_t *low = lines[prep->y.first & 1], *high = lines[at & 1];
-        int share = (int)prep->y.head, other = (int)prep->y.tail;
-        uint8_t *to = line_of(prep);
-        for (int x = 0; x < prep->to_width; x++, to += prep->next_x)
-            for (int c = 0; c < channels; c++)
-                put(prep, to, c, (uint8_t)((((share * *low++) >> 16) + ((other * *high++) >> 16) + 2) >> 2));
-        prep->target++;
-        next_target(prep);
-    }
 }
 
 tt_prep_status tt_prep_row(tt_prep *prep, const uint8_t *row)
@@ -495,9 +178,9 @@ tt_prep_status tt_prep_row(tt_prep *prep, const uint8_t *row)
     }
     switch (prep->mode) {
     case MODE_COPY: copy_row(prep, row); break;
-    case MODE_FACTOR: factor_row(prep, row); break;
-    case MODE_AREA: area_row(prep, row); break;
-    default: linear_row(prep, row); break;
+    case MODE_FACTOR: tt_factor_row(prep, row); break;
+    case MODE_AREA: tt_area_row(prep, row); break;
+    default: tt_linear_row(prep, row); break;
     }
     prep->row++;
     return TT_PREP_OK;

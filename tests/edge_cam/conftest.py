@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from edge_cam.programs import ARMV7, EDGE, HERE, SANITIZED, Program, armhf_root, compile_c, jpeg_for, needs
+from edge_cam.programs import ARMV7, EDGE, HERE, PREPROCESS, SANITIZED, Program, armhf_root, compile_c, jpeg_for, needs
 from edge_cam.servers import Broker
 
 NEON = (("JSIMD_FORCENEON", "1"),)
 """qemu shows this machine's /proc/cpuinfo, in which libjpeg-turbo finds no NEON."""
 
-PLAIN_SOURCES = [HERE / "edge_tool.c", EDGE / "preprocess.c", EDGE / "smooth.c"]
+PLAIN_SOURCES = [HERE / "edge_tool.c", *PREPROCESS, EDGE / "smooth.c"]
 
 
 @pytest.fixture(scope="session", params=["host", "armv7"])
@@ -52,9 +52,9 @@ def make_cam(out: Path, target: str, flags: str = "") -> Path:
     if target == "armv7":
         needs("arm-linux-gnueabihf-gcc", "qemu-arm")
     root = armhf_root()
-    runtime = f"RUNTIME={EDGE / 'preprocess.c'} {EDGE / 'smooth.c'} {EDGE / 'regions.c'}"  # the lamp is its own runtime
+    sources = [*PREPROCESS, EDGE / "smooth.c", EDGE / "regions.c"]  # the lamp is its own runtime
     settings = [
-        runtime,
+        f"RUNTIME={' '.join(map(str, sources))}",
         f"TARGET={target}",
         f"NET={HERE / 'lamp' / 'lamp'}",
         f"OUT={out}",

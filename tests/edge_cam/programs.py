@@ -14,6 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 EDGE = ROOT / "edge"
 HERE = Path(__file__).resolve().parent
+PREPROCESS = [EDGE / f"{name}.c" for name in ("preprocess", "resize_area", "resize_factor", "resize_linear")]
 STRICT = ["-std=c99", "-Wall", "-Wextra", "-pedantic", "-Werror"]
 SANITIZED = ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 ARMV7 = ["-O3", "-mcpu=cortex-a9", "-mfpu=neon", "-marm", "-static"]

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from edge_cam.programs import ARMV7, EDGE, SANITIZED, Program, compile_c, jpeg_for, needs
+from edge_cam.programs import ARMV7, EDGE, PREPROCESS, SANITIZED, Program, compile_c, jpeg_for, needs
 
 CAM = [EDGE / "cam" / f"{name}.c" for name in ("config", "http", "keep", "link", "mqtt", "text")]
 SOURCES = {
     "jpeg": [EDGE / "jpeg" / "jpeg.c"],
     "net": [EDGE / "telltale.c"],
-    "prep": [EDGE / "preprocess.c"],
+    "prep": PREPROCESS,
     "words": [*CAM, EDGE / "smooth.c", EDGE / "telltale.c"],
 }
 

@@ -15,7 +15,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from edge_cam.programs import EDGE, HERE, ROOT, Program, jpeg_for, needs
+from edge_cam.programs import EDGE, HERE, PREPROCESS, ROOT, Program, jpeg_for, needs
 from edge_cam.servers import Snapshots
 from telltale.preprocess import Preprocess, decode
 from tiny_bundle import make_tiny_bundle
@@ -47,7 +47,7 @@ def build(target: str, out: Path) -> Path:
         f"BUILD={out}",
         f"USER_C_MODULES={EDGE / 'micropython'}",
         f"TELLTALE_NETS={HERE / 'lamp' / 'lamp'}",
-        f"TELLTALE_RUNTIME={EDGE / 'preprocess.c'} {EDGE / 'smooth.c'}",  # the lamp is its own runtime
+        f"TELLTALE_RUNTIME={' '.join(map(str, [*PREPROCESS, EDGE / 'smooth.c']))}",  # the lamp is its own runtime
         f"UJPEG_FLAGS={' '.join(flags)}",
         f"UJPEG_LIB={link[0]}",
     ]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from edge_cam.programs import EDGE, Program, armhf_root, jpeg_for, needs
+from edge_cam.programs import EDGE, HERE, Program, armhf_root, jpeg_for, needs
 from telltale.export.c.emit import About, Label
 from telltale.export.c.generate import Generated, generate
 from telltale.preprocess import decode
@@ -80,16 +82,24 @@ def net() -> Generated:
     return generate(colour_model(), about, inputs)
 
 
-def build(net: Generated, out: Path, target: str) -> Program:
+CHECKED = "-g -fsanitize=address,undefined -fno-sanitize-recover=all"
+
+
+def build(
+    net: Generated, out: Path, target: str, flags: str = "", also: tuple[Path, ...] = (), jpeg_link: str = ""
+) -> Program:
+    """also: further sources. jpeg_link: another libjpeg than the target's."""
     needs("make", "gcc")
     link = jpeg_for(target)[1]
     if target == "armv7":
         needs("arm-linux-gnueabihf-gcc", "qemu-arm")
     for name in (f"{net.name}.c", f"{net.name}.h"):
         (out / name).write_bytes(net.files[name])
-    flags = "-g -fsanitize=address,undefined -fno-sanitize-recover=all" if target == "host" else ""
     settings = [f"TARGET={target}", f"NET={out / net.name}", f"OUT={out / 'cam'}", f"ARMHF={armhf_root()}"]
-    settings += [f"CFLAGS={flags}", "OPTIMISE=-O1" if flags else "OPTIMISE=-O2", f"JPEG={link[0]}"]
+    settings += [f"CFLAGS={flags}", "OPTIMISE=-O1" if flags else "OPTIMISE=-O2", f"JPEG={jpeg_link or link[0]}"]
+    if also:
+        runtime = [path for path in sorted(EDGE.glob("*.c")) if path.name != "run_net.c"]
+        settings.append(f"RUNTIME={' '.join(map(str, [*runtime, *also]))}")
     done = subprocess.run(["make", "-C", str(EDGE / "cam"), *settings], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-4000:]
     return Program((str(out / "cam"),) if target == "host" else ("qemu-arm", str(out / "cam")))
@@ -97,7 +107,7 @@ def build(net: Generated, out: Path, target: str) -> Program:
 
 @pytest.fixture(scope="module", params=["host", "armv7"])
 def cam(request: pytest.FixtureRequest, net: Generated, tmp_path_factory: pytest.TempPathFactory) -> Program:
-    return build(net, tmp_path_factory.mktemp("cam_mask"), request.param)
+    return build(net, tmp_path_factory.mktemp("cam_mask"), request.param, CHECKED if request.param == "host" else "")
 
 
 def told_by(cam: Program, *pictures: bytes, options: tuple[str, ...] = ()) -> list[Json]:
@@ -210,3 +220,57 @@ def test_many_regions_are_counted_and_the_line_stays_whole(cam: Program) -> None
     told = results(told_by(cam, jpeg(pixels), options=("--set", "high.red=0.05", "--set", "low.red=0.01")))[0]["red"]
     assert len(told["regions"]) <= 100
     assert told["count"] >= len([r for r in told["regions"] if r["state"] == "on"])
+
+
+# --- faults in the program itself -----------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_valgrind_finds_nothing(net: Generated, tmp_path: Path) -> None:
+    needs("valgrind")
+    plain = build(net, tmp_path, "host")
+    (tmp_path / "cut.jpg").write_bytes(picture(22)[:-40])
+    (tmp_path / "whole.jpg").write_bytes(picture(23, 96, blots=12))
+    checked = Program(("valgrind", "-q", "--error-exitcode=9", "--leak-check=full", *plain.command))
+    pictures = (str(tmp_path / "cut.jpg"), str(tmp_path / "whole.jpg"))
+    done = checked.run("--set", "roi=8 8 80 64", "--set", f"state={tmp_path / 's'}", *pictures)
+    assert done.returncode == 1, done.stderr.decode()
+    (told,) = results([json.loads(line) for line in done.stdout.decode().splitlines()])
+    assert told["red"]["regions"]
+    assert done.stderr == b""
+
+
+def test_each_allocation_that_fails_is_one_clear_line_or_no_matter(net: Generated, tmp_path: Path) -> None:
+    """libjpeg's own among them, some of which it asks for again, smaller."""
+    flags = f"{CHECKED} -Wl,--wrap=malloc"
+    cam = build(net, tmp_path, "host", flags, (HERE / "failing_malloc.c",), jpeg_link="-l:libjpeg.a")
+    data = picture(22)
+    whole = results(told_by(cam, data))
+    clear = (
+        "expected memory for the net, got none left",
+        "max_bytes: expected so much memory",
+        "needs more memory than",
+    )
+    said = []
+    for fail_at in range(30):
+        done = Program(cam.command, (("FAIL_AT", str(fail_at)),)).run("-", stdin=data)
+        told = [json.loads(line) for line in done.stdout.decode().splitlines()]
+        faults = [line["message"] for line in told if line["type"] == "error"] + done.stderr.decode().splitlines()
+        if done.returncode == 0:
+            assert (results(told), faults) == (whole, []), fail_at
+            continue
+        assert (done.returncode, results(told), len(faults)) == (1, [], 1), (fail_at, faults)
+        said += [part for part in clear if part in faults[0]] or [faults[0]]
+    assert [said.count(part) for part in clear[:2]] == [3, 1]  # the net's, the resizing's, the regions'; the JPEG's
+    assert set(said) == set(clear)
+
+
+@pytest.mark.parametrize("name", ["arena_bytes", "scratch_bytes"])
+def test_a_net_with_too_little_room_for_its_work_is_refused(net: Generated, tmp_path: Path, name: str) -> None:
+    source, times = re.subn(rf"(\.{name} = )\d+", r"\g<1>8", net.files["colours.c"].decode())
+    assert times == 1
+    less = replace(net, files={**net.files, "colours.c": source.encode()})
+    done = build(less, tmp_path, "host", CHECKED).run("-", stdin=picture(22))
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert b"its tables contradict each other" in done.stderr
+    assert done.stderr.count(b"\n") == 1
