@@ -22,11 +22,11 @@ from telltale.evaluate import (
     keep,
     parse_setting,
     rescore,
+    retune_bundle,
     set_thresholds,
-    tune,
+    tune_bundle,
     tune_for_cost,
     tune_for_target,
-    tune_on,
     write_report,
 )
 from telltale.evaluate.evaluation import share
@@ -79,7 +79,7 @@ def test_a_group_on_both_sides_is_said_first(scene: Scene) -> None:
 
 
 def test_tuned_thresholds_and_what_they_promise_stand_in_the_bundle(scene: Scene) -> None:
-    tuned = tune(scene.bundle, scene.calibration, Unsure(error=0.1))
+    tuned = tune_bundle(scene.bundle, scene.calibration, Unsure(error=0.1))
     again = Bundle.open(scene.bundle.path)
     assert again.spec.thresholds == tuned.spec.thresholds != scene.bundle.spec.thresholds
     assert again.spec.unsure.error == 0.1
@@ -89,15 +89,15 @@ def test_tuned_thresholds_and_what_they_promise_stand_in_the_bundle(scene: Scene
 
 
 def test_thresholds_are_tuned_again_without_pictures(scene: Scene) -> None:
-    first = tune(scene.bundle, scene.calibration, Unsure(error=0.1))
+    first = tune_bundle(scene.bundle, scene.calibration, Unsure(error=0.1))
     for example in scene.calibration:
         example.path.unlink()
-    second = tune_on(tune_on(first, None, Unsure(error=0.3)), None, Unsure(error=0.1))
+    second = retune_bundle(retune_bundle(first, Unsure(error=0.3)), Unsure(error=0.1))
     assert second.spec.thresholds == first.spec.thresholds
 
 
 def test_a_cost_and_a_target_choose_thresholds(scene: Scene) -> None:
-    bundle = tune(scene.bundle, scene.calibration, Unsure(error=0.1))
+    bundle = tune_bundle(scene.bundle, scene.calibration, Unsure(error=0.1))
     dear = tune_for_cost(bundle, cost_fp=100, cost_fn=1, cost_unsure=50)
     cheap = tune_for_cost(dear, cost_fp=1, cost_fn=100, cost_unsure=50)
     assert dear.spec.thresholds["left"].high > cheap.spec.thresholds["left"].high
@@ -157,7 +157,7 @@ def test_a_promise_that_the_test_pictures_break_is_said_first(scene: Scene) -> N
         replace(e, labels={n: Label(p >= 0.5) for n, p in probabilities.items()})
         for e, probabilities in _told(scene, [*scene.calibration, *scene.test])
     ]
-    bundle = tune(scene.bundle, clear, Unsure(error=0.05))
+    bundle = tune_bundle(scene.bundle, clear, Unsure(error=0.05))
     assert bundle.spec.unsure.notes["left"].startswith("Guaranteed")
     flipped = [replace(e, labels={n: Label(not label.value) for n, label in e.labels.items()}) for e in clear]
     evaluation = evaluate(bundle, flipped, replicates=FAST)
@@ -218,7 +218,7 @@ def test_only_missing_pictures_are_a_clear_error(scene: Scene) -> None:
     with pytest.raises(CatalogueError, match="could be read"):
         evaluate(scene.bundle, scene.test)
     with pytest.raises(BundleError, match="can be read"):
-        tune(scene.bundle, scene.test, Unsure())
+        tune_bundle(scene.bundle, scene.test, Unsure())
 
 
 def test_one_class_and_one_group_are_said(scene: Scene) -> None:
@@ -233,7 +233,7 @@ def test_one_class_and_one_group_are_said(scene: Scene) -> None:
 
 
 def test_an_empty_calibration_split_promises_nothing(scene: Scene) -> None:
-    tuned = tune(scene.bundle, [], Unsure(error=0.01))
+    tuned = tune_bundle(scene.bundle, [], Unsure(error=0.01))
     assert tuned.spec.thresholds["left"].low == 0.01
     assert "nothing could be checked" in tuned.spec.unsure.notes["left"]
 
@@ -248,7 +248,7 @@ def test_control_c_changes_nothing_and_says_how_to_go_on(scene: Scene) -> None:
     with pytest.raises(Interrupted, match="run it again"):
         evaluate(scene.bundle, scene.test, progress=_Stops())
     with pytest.raises(Interrupted, match="nothing was changed"):
-        tune(scene.bundle, scene.calibration, Unsure(), progress=_Stops())
+        tune_bundle(scene.bundle, scene.calibration, Unsure(), progress=_Stops())
     assert (scene.bundle.path / "bundle.json").read_bytes() == before
 
 

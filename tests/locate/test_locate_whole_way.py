@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import cv2
@@ -17,9 +18,8 @@ from telltale.cli.shipping import export_and_tune
 from telltale.dataset import Catalogue
 from telltale.dataset.interchange import import_folder
 from telltale.dataset.split import apply_split
-from telltale.errors import ConfigError
-from telltale.evaluate import keep_judged, measure_bundle
-from telltale.evaluate.box_thresholds import retune_boxes
+from telltale.errors import BundleError, ConfigError
+from telltale.evaluate import keep_judged, measure_bundle, retune_bundle
 from telltale.evaluate.boxes import BoxEvaluation
 from telltale.export.c.into_bundle import export_c, verify_c
 from telltale.project import Project, Train, Unsure, validate
@@ -69,7 +69,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 @pytest.fixture(scope="module")
 def bundle(project: Project) -> Bundle:
-    return export_and_tune(project, project.runs / "r")
+    return export_and_tune(project, project.runs / "r", int8="always")
 
 
 def test_a_trained_bundle_finds_discs_it_never_saw(bundle: Bundle) -> None:
@@ -93,11 +93,16 @@ def test_its_thresholds_say_what_they_promise(bundle: Bundle) -> None:
     assert "conformal risk control" in bundle.spec.unsure.notes["ball"]
 
 
-def test_its_thresholds_are_chosen_anew_without_the_pictures(bundle: Bundle) -> None:
-    before = bundle.spec.thresholds
-    again = retune_boxes(bundle, Unsure(error=0.2, confidence=0.8))
+def test_its_thresholds_are_chosen_anew_without_the_pictures(bundle: Bundle, tmp_path: Path) -> None:
+    """Of both variants: what is vouched for where int8 is served is not lost."""
+    copy = Bundle.open(shutil.copytree(bundle.path, tmp_path / "copy.telltale"))
+    assert {"evaluation/calibration.json", "evaluation/calibration-int8.json"} <= set(copy.spec.files)
+    again = retune_bundle(copy, Unsure(error=0.2, confidence=0.8))
     assert again.spec.unsure.error == 0.2
-    assert retune_boxes(again, Unsure()).spec.thresholds == before
+    assert retune_bundle(again, Unsure()).spec.thresholds == bundle.spec.thresholds
+    (copy.path / "evaluation/calibration.json").unlink()
+    with pytest.raises(BundleError, match=r"calibration\.json"):
+        retune_bundle(copy, Unsure())
 
 
 def test_its_report_has_intervals_pictures_and_a_line_for_each_picture(bundle: Bundle, project: Project) -> None:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from telltale.cli.options import ProjectOption, one_of, out
-from telltale.dataset.catalogue import Catalogue, Example
+from telltale.dataset.catalogue import Catalogue
 from telltale.errors import CatalogueError, ConfigError, TrainError
 from telltale.progress import progress
 from telltale.project import Project, Unsure, validate
-from telltale.tasks import Threshold
 
 if TYPE_CHECKING:
     from telltale.bundle.bundle import Bundle
-    from telltale.bundle.predictor import VariantName
     from telltale.evaluate import Judged
 
 BundleArgument = Annotated[Path, typer.Argument(help="A NAME.telltale folder.")]
@@ -90,6 +87,7 @@ def export_and_tune(
     project: Project, run_dir: Path, to: Path | None = None, int8: str = "auto", golden: str = "pictures"
 ) -> Bundle:
     """The bundle of a run, its thresholds tuned after quantisation. Raises ParityError, BundleError, ConfigError."""
+    from telltale.evaluate import tune_bundle, variants_of
     from telltale.export.export import count_steps, export_run
     from telltale.export.judge import Options
 
@@ -114,28 +112,8 @@ def export_and_tune(
     if not calibration:
         out.print("note: no calibration split: every threshold is 0.5 and nothing is guaranteed")
         return bundle
-    return tune_variants(bundle, calibration, project.config.unsure)
-
-
-def tune_variants(bundle: Bundle, calibration: Sequence[Example], unsure: Unsure) -> Bundle:
-    """Thresholds that hold for every variant in the bundle: of each name the lowest low and the highest high.
-
-    A browser may run the float model where the server runs int8; one set of thresholds must serve both.
-    """
-    from telltale.bundle.predictor import FILES
-    from telltale.evaluate import tune_bundle
-
-    found: list[Mapping[str, Threshold]] = []
-    variants: list[VariantName] = ["int8", "float"]  # float last: its table of probabilities stays in the bundle
-    for variant in variants:
-        if FILES[variant] in bundle.spec.files:
-            with progress(f"thresholds of {variant}", len(calibration)) as step:
-                bundle = tune_bundle(bundle, calibration, unsure, variant=variant, progress=step)
-            found.append(bundle.spec.thresholds)
-    if len(found) == 1:
-        return bundle
-    widest = {name: Threshold(min(f[name].low for f in found), max(f[name].high for f in found)) for name in found[0]}
-    return bundle.update(thresholds=widest)
+    with progress("thresholds", len(calibration) * len(variants_of(bundle))) as step:
+        return tune_bundle(bundle, calibration, project.config.unsure, progress=step)
 
 
 def find_run(project: Project, name: str | None) -> Path:

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from telltale.evaluate.evaluation import Evaluation
 from telltale.evaluate.judged import Judged
-from telltale.evaluate.kinds import StatesJudged, keep_judged, measure_bundle, retune_bundle, tune_bundle, write_judged
+from telltale.evaluate.kinds import (
+    StatesJudged,
+    keep_judged,
+    measure_bundle,
+    retune_bundle,
+    tune_bundle,
+    variants_of,
+    write_judged,
+)
 from telltale.evaluate.run import evaluate, keep, rescore, write_report
 from telltale.evaluate.table import Table, read_table
 from telltale.evaluate.thresholds import (
     parse_setting,
     set_thresholds,
-    tune,
     tune_for_cost,
     tune_for_target,
-    tune_on,
 )
 
 __all__ = [
@@ -30,11 +36,10 @@ __all__ = [
     "rescore",
     "retune_bundle",
     "set_thresholds",
-    "tune",
     "tune_bundle",
     "tune_for_cost",
     "tune_for_target",
-    "tune_on",
+    "variants_of",
     "write_judged",
     "write_report",
 ]

@@ -23,9 +23,7 @@ from telltale.errors import BundleError
 from telltale.evaluate.cuts import (
     control_risk,
     count_calibration,
-    keep_cuts,
     least_promise,
-    read_counts,
     vouch_missed,
 )
 from telltale.evaluate.looking import Seen
@@ -33,7 +31,7 @@ from telltale.progress import Progress
 from telltale.project import Unsure
 from telltale.tasks import Threshold
 from telltale.tasks.binomial import needed, upper_bound
-from telltale.tasks.calibrate import percent
+from telltale.tasks.calibrate import Unit, percent
 from telltale.tasks.locate import Locate, frame_of, true_boxes
 from telltale.tasks.locate_tally import match_boxes
 
@@ -83,17 +81,12 @@ class BoxCut:
         }
 
 
-def tune_boxes(
-    bundle: Bundle,
-    examples: Sequence[Example],
-    unsure: Unsure,
-    variant: VariantName = "auto",
-    progress: Progress | None = None,
-) -> Bundle:
-    """Choose thresholds and write them, with what they promise, into the bundle. `unsure.error`: missed objects, and
-    pictures without any in which something is told.
+def count_boxes(
+    bundle: Bundle, examples: Sequence[Example], variant: VariantName, progress: Progress | None = None
+) -> bytes:
+    """What the cuts are chosen from: the scores of boxes that find, and of those that find nothing. Groups go unnamed.
 
-    Raises BundleError when no picture can be read, Interrupted; then nothing is written.
+    Raises BundleError when no picture can be read, Interrupted.
     """
     task = bundle.task
     assert isinstance(task, Locate)
@@ -105,7 +98,11 @@ def tune_boxes(
                 _count(task, seen, k, scores[name])
 
     count_calibration(bundle, examples, variant, progress, count)
-    return _write(bundle, scores, unsure)
+    kept = {
+        name: {"reached": list(mine.reached.values()), "false": mine.false, "empty": mine.empty}
+        for name, mine in scores.items()
+    }
+    return json.dumps(kept).encode()
 
 
 def _count(task: Locate, seen: Seen, k: int, mine: Scores) -> None:
@@ -122,11 +119,13 @@ def _count(task: Locate, seen: Seen, k: int, mine: Scores) -> None:
         mine.empty.append(float(peaks.score.max(initial=0.0)))
 
 
-def retune_boxes(bundle: Bundle, unsure: Unsure) -> Bundle:
-    """Choose the thresholds anew from what was counted at the export. Raises BundleError where nothing was."""
-    data = read_counts(bundle, COUNTS)
+def choose_boxes(bundle: Bundle, counts: bytes, unsure: Unsure, unit: Unit = "group") -> dict[str, BoxCut]:
+    """Each name's cuts. `unsure.error`: missed objects, and pictures without any in which something is told.
+
+    Objects go by group and pictures without any one by one, whatever `unit` says. Raises BundleError.
+    """
     try:
-        said = json.loads(data)
+        said = json.loads(counts)
         scores = {
             name: Scores(
                 {str(g): [float(v) for v in cuts] for g, cuts in enumerate(said[name]["reached"])},
@@ -139,17 +138,7 @@ def retune_boxes(bundle: Bundle, unsure: Unsure) -> Bundle:
         raise BundleError(
             f"{bundle.path.name}: {COUNTS}", expected="scores of the calibration pictures", got=str(error)[:100]
         ) from error
-    return _write(bundle, scores, unsure)
-
-
-def _write(bundle: Bundle, scores: Mapping[str, Scores], unsure: Unsure) -> Bundle:
-    """Groups go unnamed into the bundle."""
-    cuts = {name: choose_box_cut(mine, unsure.error, unsure.confidence) for name, mine in scores.items()}
-    kept = {
-        name: {"reached": list(mine.reached.values()), "false": mine.false, "empty": mine.empty}
-        for name, mine in scores.items()
-    }
-    return keep_cuts(bundle, cuts, unsure, COUNTS, json.dumps(kept).encode())
+    return {name: choose_box_cut(mine, unsure.error, unsure.confidence) for name, mine in scores.items()}
 
 
 def choose_box_cut(scores: Scores, error: float, confidence: float) -> BoxCut:

@@ -1,6 +1,7 @@
 """Look at calibration pictures, bound what is missed, keep the cuts. Knows nothing of what is counted or of reports.
 
-Serves every kind that tells places in a picture; the two cuts themselves are each kind's own choice.
+What was counted stays in the bundle, of each of its variants, so that the cuts can be chosen anew without the pictures.
+The cuts themselves are each kind's own choice.
 """
 
 from __future__ import annotations
@@ -63,6 +64,12 @@ def count_calibration(
         )
 
 
+def counts_file(file: str, variant: str) -> str:
+    """Where a variant's counts lie; `file` is where those of the float model do."""
+    stem, dot, ending = file.rpartition(".")
+    return f"{stem}-{variant}{dot}{ending}" if variant == "int8" else file
+
+
 def read_counts(bundle: Bundle, file: str) -> bytes:
     """What the cuts were chosen from. Raises BundleError where there is none."""
     if file not in bundle.spec.files:
@@ -72,17 +79,26 @@ def read_counts(bundle: Bundle, file: str) -> bytes:
     return bundle.read(file)
 
 
-def keep_cuts(bundle: Bundle, cuts: Mapping[str, Chosen], unsure: Unsure, file: str, counts: bytes) -> Bundle:
-    """Write the cuts, what they promise and what they were chosen from, all at once. Raises BundleError."""
+def keep_cuts(
+    bundle: Bundle, found: Sequence[Mapping[str, Chosen]], unsure: Unsure | Guarantee, counts: Mapping[str, bytes]
+) -> Bundle:
+    """Write cuts that hold for every variant, what they promise and what they were chosen from, all at once.
+
+    found: each variant's cuts, the float model's last: the notes are its. A browser may run the float model where the
+    server runs int8, and one set of cuts must serve both: of each name the lowest low and the highest high.
+    counts: file in the bundle to content. Raises BundleError.
+    """
+    last = found[-1]
+    of = {name: [cuts[name].threshold for cuts in found] for name in last}
     return bundle.update(
-        files={file: counts},
-        thresholds={name: cut.threshold for name, cut in cuts.items()},
+        files=counts,
+        thresholds={name: Threshold(min(c.low for c in of[name]), max(c.high for c in of[name])) for name in of},
         unsure=Guarantee(
             error=unsure.error,
             confidence=unsure.confidence,
-            notes={name: cut.note for name, cut in cuts.items()},
+            notes={name: cut.note for name, cut in last.items()},
         ),
-        metrics={**bundle.spec.metrics, "calibration": {name: cut.to_json() for name, cut in cuts.items()}},
+        metrics={**bundle.spec.metrics, "calibration": {name: cut.to_json() for name, cut in last.items()}},
     )
 
 

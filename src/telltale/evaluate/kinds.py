@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from telltale.bundle.bundle import Bundle
-from telltale.bundle.predictor import VariantName
+from telltale.bundle.predictor import FILES, VariantName
 from telltale.dataset import Example
 from telltale.errors import BundleError
-from telltale.evaluate.box_thresholds import retune_boxes, tune_boxes
+from telltale.evaluate import box_thresholds, mask_thresholds
+from telltale.evaluate.box_thresholds import choose_boxes, count_boxes
 from telltale.evaluate.boxes import evaluate_boxes
+from telltale.evaluate.cuts import Chosen, counts_file, keep_cuts, read_counts
 from telltale.evaluate.evaluation import Evaluation
 from telltale.evaluate.judged import Judged
-from telltale.evaluate.mask_thresholds import retune_masks, tune_masks
+from telltale.evaluate.mask_thresholds import choose_masks, count_masks
 from telltale.evaluate.masks import evaluate_masks
 from telltale.evaluate.run import evaluate, files_of
-from telltale.evaluate.thresholds import tune, tune_on
+from telltale.evaluate.thresholds import CALIBRATION, choose_states, count_states
 from telltale.progress import Progress
 from telltale.project import Unsure
 from telltale.tasks.calibrate import Unit
@@ -54,20 +56,22 @@ class StatesJudged:
 
 
 Measure = Callable[[Bundle, Sequence[Example], Sequence[Example], VariantName, Progress | None], Judged]
-Tune = Callable[[Bundle, Sequence[Example], Unsure, VariantName, Progress | None], Bundle]
-Retune = Callable[[Bundle, Unsure, Unit], Bundle]
+Count = Callable[[Bundle, Sequence[Example], VariantName, Progress | None], bytes]
+Choose = Callable[[Bundle, bytes, Unsure, Unit], Mapping[str, Chosen]]
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluator:
     """measure: (bundle, test pictures, pictures trained on, variant, progress); progress advances once a test picture.
-    tune: (bundle, calibration pictures, what to promise, variant, progress) -> the bundle with thresholds.
-    retune: (bundle, what to promise, what to promise it for) -> the same from what the bundle carries.
+    count: (bundle, calibration pictures, variant, progress) -> what thresholds are chosen from.
+    choose: (bundle, what was counted, what to promise, what to promise it for) -> each name's thresholds.
+    file: where what was counted lies in a bundle.
     """
 
     measure: Measure
-    tune: Tune
-    retune: Retune
+    count: Count
+    choose: Choose
+    file: str
 
 
 def _measure_states(
@@ -80,30 +84,15 @@ def _measure_states(
     return StatesJudged(evaluate(bundle, examples, trained=trained, variant=variant, progress=progress))
 
 
-def _tune_states(
-    bundle: Bundle, examples: Sequence[Example], unsure: Unsure, variant: VariantName, progress: Progress | None
-) -> Bundle:
-    return tune(bundle, examples, unsure, variant=variant, progress=progress)
-
-
-def _retune_states(bundle: Bundle, unsure: Unsure, unit: Unit) -> Bundle:
-    return tune_on(bundle, None, unsure, unit=unit)
-
-
-def _retune_masks(bundle: Bundle, unsure: Unsure, unit: Unit) -> Bundle:
-    return retune_masks(bundle, unsure)  # always by group: exposures of one tile are missed together
-
-
-def _retune_boxes(bundle: Bundle, unsure: Unsure, unit: Unit) -> Bundle:
-    return retune_boxes(bundle, unsure)  # objects by group, pictures without any one by one
-
-
 EVALUATORS: dict[str, Evaluator] = {
-    "states": Evaluator(_measure_states, _tune_states, _retune_states),
-    "mask": Evaluator(evaluate_masks, tune_masks, _retune_masks),
-    "locate": Evaluator(evaluate_boxes, tune_boxes, _retune_boxes),
+    "states": Evaluator(_measure_states, count_states, choose_states, CALIBRATION),
+    "mask": Evaluator(evaluate_masks, count_masks, choose_masks, mask_thresholds.COUNTS),
+    "locate": Evaluator(evaluate_boxes, count_boxes, choose_boxes, box_thresholds.COUNTS),
 }
 """Kind of task to how it is judged."""
+
+TUNED: tuple[VariantName, ...] = ("int8", "float")
+"""The order of variants in `keep_cuts`: the float model's cuts last."""
 
 
 def measure_bundle(
@@ -118,21 +107,42 @@ def measure_bundle(
     return _evaluator(bundle).measure(bundle, examples, trained, variant, progress)
 
 
+def variants_of(bundle: Bundle) -> tuple[VariantName, ...]:
+    """Those of TUNED that the bundle holds."""
+    return tuple(variant for variant in TUNED if FILES[variant] in bundle.spec.files)
+
+
 def tune_bundle(
     bundle: Bundle,
     examples: Sequence[Example],
     unsure: Unsure,
     *,
-    variant: VariantName = "auto",
+    unit: Unit = "frame",
     progress: Progress | None = None,
 ) -> Bundle:
-    """Choose thresholds on the calibration split and write them. Raises BundleError, ConfigError, Interrupted."""
-    return _evaluator(bundle).tune(bundle, examples, unsure, variant, progress)
+    """Choose thresholds on the calibration split that hold for every variant, and write them.
+
+    unit: as for `retune_bundle`. progress advances once a picture and variant.
+    Raises BundleError, ConfigError, Interrupted; then nothing is written.
+    """
+    kind = _evaluator(bundle)
+    counts = {
+        counts_file(kind.file, variant): kind.count(bundle, examples, variant, progress)
+        for variant in variants_of(bundle)
+    }
+    found = [kind.choose(bundle, counted, unsure, unit) for counted in counts.values()]
+    return keep_cuts(bundle, found, unsure, counts)
 
 
 def retune_bundle(bundle: Bundle, unsure: Unsure, *, unit: Unit = "frame") -> Bundle:
-    """Choose thresholds anew from what the bundle carries of its calibration, and write them. Raises BundleError."""
-    return _evaluator(bundle).retune(bundle, unsure, unit)
+    """The same from what the bundle carries of its calibration. Raises BundleError, ConfigError.
+
+    unit: "frame" vouches for pictures drawn as these were, "group" for new groups; only states can choose.
+    """
+    kind = _evaluator(bundle)
+    files = [counts_file(kind.file, variant) for variant in variants_of(bundle)]
+    found = [kind.choose(bundle, read_counts(bundle, file), unsure, unit) for file in files]
+    return keep_cuts(bundle, found, unsure, {})
 
 
 def keep_judged(bundle: Bundle, judged: Judged) -> Bundle:

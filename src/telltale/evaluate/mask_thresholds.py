@@ -27,15 +27,14 @@ from telltale.errors import BundleError
 from telltale.evaluate.cuts import (
     control_risk,
     count_calibration,
-    keep_cuts,
     least_promise,
-    read_counts,
     vouch_missed,
 )
 from telltale.evaluate.looking import Seen
 from telltale.progress import Progress
 from telltale.project import Unsure
 from telltale.tasks import Threshold
+from telltale.tasks.calibrate import Unit
 from telltale.tasks.counting import BINS, logit_bins
 from telltale.tasks.mask import Masks
 from telltale.tasks.mask_tally import best_dice
@@ -73,16 +72,12 @@ class Cut:
         }
 
 
-def tune_masks(
-    bundle: Bundle,
-    examples: Sequence[Example],
-    unsure: Unsure,
-    variant: VariantName = "auto",
-    progress: Progress | None = None,
-) -> Bundle:
-    """Choose thresholds and write them, with what they promise, into the bundle. `unsure.error`: missed regions.
+def count_masks(
+    bundle: Bundle, examples: Sequence[Example], variant: VariantName, progress: Progress | None = None
+) -> bytes:
+    """What the cuts are chosen from: pixels by probability and truth, and the cuts that still touch each region.
 
-    Raises BundleError when no picture can be read, Interrupted; then nothing is written.
+    Raises BundleError when no picture can be read, Interrupted.
     """
     task = bundle.task
     assert isinstance(task, Masks)
@@ -101,22 +96,13 @@ def tune_masks(
                 reached[k].setdefault(seen.example.group, []).extend(cuts)
 
     count_calibration(bundle, examples, variant, progress, count)
-    return _write(bundle, task, pixels, reached, unsure)
+    return _pack(pixels, reached)
 
 
-def retune_masks(bundle: Bundle, unsure: Unsure) -> Bundle:
-    """Choose the thresholds anew from what was counted at the export. Raises BundleError where nothing was."""
-    task = bundle.task
-    assert isinstance(task, Masks)
-    pixels, reached = _unpack(read_counts(bundle, COUNTS), len(task.names), bundle.path.name)
-    return _write(bundle, task, pixels, reached, unsure)
-
-
-def _write(
-    bundle: Bundle, task: Masks, pixels: NDArray[np.int64], reached: Sequence[Reached], unsure: Unsure
-) -> Bundle:
-    cuts_of = {name: choose_cut(pixels[k], reached[k], unsure.error) for k, name in enumerate(task.names)}
-    return keep_cuts(bundle, cuts_of, unsure, COUNTS, _pack(pixels, reached))
+def choose_masks(bundle: Bundle, counts: bytes, unsure: Unsure, unit: Unit = "group") -> dict[str, Cut]:
+    """Each name's cuts. `unsure.error`: missed regions; always by group, whatever `unit` says. Raises BundleError."""
+    pixels, reached = _unpack(counts, len(bundle.task.names), bundle.path.name)
+    return {name: choose_cut(pixels[k], reached[k], unsure.error) for k, name in enumerate(bundle.task.names)}
 
 
 def _pack(pixels: NDArray[np.int64], reached: Sequence[Reached]) -> bytes:

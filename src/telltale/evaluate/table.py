@@ -1,7 +1,8 @@
 """Every picture's probabilities, labels and answers as one table. Knows nothing of models or reports.
 
 Columns: `image_id`, `file`, `sha256`, `group`, `split`, and for each name `NAME.prob`, `NAME.label` (true, false or
-empty), `NAME.hidden` and `NAME.answer` (`on`, `off`, `unsure`; derived, and derived anew when thresholds change).
+empty), `NAME.hidden` and `NAME.answer` (`on`, `off`, `unsure`; derived, and derived anew when thresholds change;
+none in the table that thresholds are chosen on).
 """
 
 from __future__ import annotations
@@ -79,7 +80,8 @@ class Table:
         high = np.array([thresholds[name].high for name in self.names])
         return np.where(self.probabilities >= high, "on", np.where(self.probabilities <= low, "off", "unsure"))
 
-    def to_parquet(self, thresholds: Mapping[str, Threshold]) -> bytes:
+    def to_parquet(self, thresholds: Mapping[str, Threshold] | None = None) -> bytes:
+        """Without thresholds there are no answers in it."""
         out = io.BytesIO()
         pq.write_table(self._arrow(thresholds), out, compression="zstd")
         return out.getvalue()
@@ -94,8 +96,8 @@ class Table:
         writer.writerows(zip(*columns, strict=True))
         return out.getvalue().encode()
 
-    def _arrow(self, thresholds: Mapping[str, Threshold]) -> pa.Table:
-        answers = self.answers(thresholds)
+    def _arrow(self, thresholds: Mapping[str, Threshold] | None) -> pa.Table:
+        answers = None if thresholds is None else self.answers(thresholds)
         columns: dict[str, pa.Array] = {
             "image_id": pa.array(self.image_ids),
             "file": pa.array(self.files, pa.string()),
@@ -108,7 +110,8 @@ class Table:
             columns[f"{name}.prob"] = pa.array(self.probabilities[:, k].astype(np.float32))
             columns[f"{name}.label"] = pa.array(self.target.values[:, k] >= 0.5, mask=unknown)
             columns[f"{name}.hidden"] = pa.array(self.target.hidden[:, k], mask=unknown)
-            columns[f"{name}.answer"] = pa.array(answers[:, k].tolist(), pa.string())
+            if answers is not None:
+                columns[f"{name}.answer"] = pa.array(answers[:, k].tolist(), pa.string())
         return pa.table(columns).replace_schema_metadata({NAMES: json.dumps(self.names).encode()})
 
 

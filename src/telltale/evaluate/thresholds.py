@@ -7,13 +7,12 @@ that another level, cost or target needs no picture.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from telltale.bundle.bundle import Bundle
 from telltale.bundle.predictor import Predictor, VariantName
-from telltale.bundle.spec import Guarantee
 from telltale.dataset import Example
 from telltale.errors import BundleError, ConfigError, Interrupted
+from telltale.evaluate.cuts import keep_cuts
 from telltale.evaluate.predict import predict
 from telltale.evaluate.run import FOLDER
 from telltale.evaluate.table import Table, read_table
@@ -26,23 +25,15 @@ from telltale.tasks.decide import thresholds_for_cost, thresholds_for_target
 CALIBRATION = f"{FOLDER}/calibration.parquet"
 
 
-def tune(
-    bundle: Bundle,
-    examples: Sequence[Example],
-    unsure: Unsure,
-    *,
-    unit: Unit = "frame",
-    variant: VariantName = "auto",
-    threads: int | None = None,
-    progress: Progress | None = None,
-) -> Bundle:
-    """Choose thresholds on the calibration split and write them, with what they guarantee, into the bundle.
+def count_states(
+    bundle: Bundle, examples: Sequence[Example], variant: VariantName, progress: Progress | None = None
+) -> bytes:
+    """The table of probabilities that thresholds are chosen on; pictures that cannot be read are left out.
 
-    unit: "frame" vouches for pictures drawn as these were, "group" for new groups like these.
-    Pictures that cannot be read are left out. Raises BundleError, ConfigError, Interrupted; then nothing is written.
+    Raises BundleError, Interrupted.
     """
     try:
-        predictor = Predictor.open(bundle.path, variant=variant, threads=threads)
+        predictor = Predictor.open(bundle.path, variant=variant)
         table, skipped = predict(predictor, examples, progress=progress)
     except KeyboardInterrupt as error:
         raise Interrupted("thresholds", got="Ctrl-C", next="nothing was changed; run it again") from error
@@ -50,13 +41,15 @@ def tune(
         raise BundleError(
             f"{bundle.path.name}: calibration", expected="pictures that can be read", got=f"none: {skipped[0].why}"
         )
-    return tune_on(bundle, table, unsure, unit=unit)
+    return table.to_parquet()
 
 
-def tune_on(bundle: Bundle, table: Table | None, unsure: Unsure, *, unit: Unit = "frame") -> Bundle:
-    """The same on a table; None: the calibration table in the bundle."""
-    table = calibration_table(bundle) if table is None else table
-    tuned = tune_thresholds(
+def choose_states(bundle: Bundle, counts: bytes, unsure: Unsure, unit: Unit = "frame") -> dict[str, Tuned]:
+    """Each name's thresholds. unit: "frame" vouches for pictures drawn as these were, "group" for new groups like
+    these. Raises BundleError, ConfigError.
+    """
+    table = _named(bundle, read_table(counts))
+    return tune_thresholds(
         table.probabilities,
         table.target,
         names=table.names,
@@ -65,14 +58,11 @@ def tune_on(bundle: Bundle, table: Table | None, unsure: Unsure, *, unit: Unit =
         groups=table.groups,
         unit=unit,
     )
-    return _write(bundle, table, tuned, unsure)
 
 
-def tune_for_cost(
-    bundle: Bundle, *, cost_fp: float, cost_fn: float, cost_unsure: float, table: Table | None = None
-) -> Bundle:
+def tune_for_cost(bundle: Bundle, *, cost_fp: float, cost_fn: float, cost_unsure: float) -> Bundle:
     """Thresholds of the least cost on the calibration table; costs in any one unit."""
-    table = calibration_table(bundle) if table is None else table
+    table = calibration_table(bundle)
     tuned = thresholds_for_cost(
         table.probabilities,
         table.target,
@@ -81,7 +71,7 @@ def tune_for_cost(
         cost_fn=cost_fn,
         cost_unsure=cost_unsure,
     )
-    return _write(bundle, table, tuned, bundle.spec.unsure)
+    return keep_cuts(bundle, [tuned], bundle.spec.unsure, {})
 
 
 def tune_for_target(
@@ -90,10 +80,9 @@ def tune_for_target(
     precision: float | None = None,
     recall: float | None = None,
     confidence: float | None = None,
-    table: Table | None = None,
 ) -> Bundle:
     """One cut for each name that reaches a precision or a recall on the calibration table."""
-    table = calibration_table(bundle) if table is None else table
+    table = calibration_table(bundle)
     tuned = thresholds_for_target(
         table.probabilities,
         table.target,
@@ -102,7 +91,7 @@ def tune_for_target(
         recall=recall,
         confidence=confidence,
     )
-    return _write(bundle, table, tuned, bundle.spec.unsure)
+    return keep_cuts(bundle, [tuned], bundle.spec.unsure, {})
 
 
 def set_thresholds(bundle: Bundle, wanted: Mapping[str, tuple[float, float]]) -> Bundle:
@@ -136,7 +125,7 @@ def parse_setting(text: str) -> tuple[str, tuple[float, float]]:
 
 
 def calibration_table(bundle: Bundle) -> Table:
-    """The table thresholds were last chosen on. Raises BundleError when there is none."""
+    """The float model's table that thresholds were chosen on. Raises BundleError when there is none."""
     if bundle.task.kind != "states":
         raise BundleError(
             f"{bundle.path.name}: thresholds by cost, precision or recall",
@@ -151,24 +140,13 @@ def calibration_table(bundle: Bundle) -> Table:
             got="none",
             next="choose thresholds on a calibration split first: run `telltale export` or `telltale evaluate`",
         )
-    table = read_table(bundle.read(CALIBRATION))
+    return _named(bundle, read_table(bundle.read(CALIBRATION)))
+
+
+def _named(bundle: Bundle, table: Table) -> Table:
+    """The table itself. Raises BundleError where it is of other names."""
     if table.names != bundle.task.names:
         raise BundleError(
             f"{bundle.path.name}: {CALIBRATION}", expected=", ".join(bundle.task.names), got=", ".join(table.names)
         )
     return table
-
-
-def _write(bundle: Bundle, table: Table, tuned: Mapping[str, Tuned], unsure: Unsure) -> Bundle:
-    thresholds = {name: t.threshold for name, t in tuned.items()}
-    details: dict[str, Any] = {name: t.to_json() for name, t in tuned.items()}
-    return bundle.update(
-        files={CALIBRATION: table.to_parquet(thresholds)},
-        thresholds=thresholds,
-        unsure=Guarantee(
-            error=unsure.error,
-            confidence=unsure.confidence,
-            notes={name: t.note for name, t in tuned.items()},
-        ),
-        metrics={**bundle.spec.metrics, "calibration": details},
-    )
