@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.machine import RESULTS, keep
+from bench.settings import read_setting
 from telltale.bundle.bundle import Bundle
 from telltale.bundle.predictor import Predictor
 from telltale.cli.collecting import join_groups
@@ -140,15 +141,15 @@ def _side(group: str, test: str) -> str:
     return "calibration" if int(block) % 5 == 2 else "train"
 
 
-def train(folder: Path, fold: str, minutes: float | None) -> Project:
-    """The fold's project with one run, which is made where it is missing."""
+def train(folder: Path, fold: str, minutes: float | None, more: dict[str, Any]) -> Project:
+    """The fold's project with one run, which is made where it is missing. more: keys of [train]."""
     if (folder / "telltale.toml").is_file():
         return Project.open(folder)
     case = CASES[fold]
     project = start(folder, fold)
     given = {"minutes": minutes or case.minutes, "threads": 1}
     augment = {**project.config.train.augment.model_dump(), **case.augment}
-    settings = validate({**project.config.train.model_dump(), **given, "augment": augment}, Train, "settings")
+    settings = validate({**project.config.train.model_dump(), **given, "augment": augment, **more}, Train, "settings")
     # Neighbouring blocks of one video lie on both sides of training and calibration; none crosses into the test.
     run(project, settings=settings, allow_leak=fold in VIDEOS, steps=progress)
     return project
@@ -273,8 +274,10 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--work", type=Path)
     parser.add_argument("--minutes", type=float)
     parser.add_argument("--only", nargs="*", default=list(CASES), choices=list(CASES))
+    parser.add_argument("--set", action="append", default=[], help="a key of [train], as optimizer=muon")
     parser.add_argument("--train-only", action="store_true")
     options = parser.parse_args(arguments)
+    given = dict(read_setting(text) for text in options.set)
     folds: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as scratch:
         work = options.work or Path(scratch)
@@ -282,7 +285,7 @@ def main(arguments: list[str]) -> None:
             if not (SHARED / CASES[fold].source).is_dir():
                 print(f"{fold}: not measured, no {SHARED / CASES[fold].source}", file=sys.stderr)
                 continue
-            project = train(work / fold, fold, options.minutes)
+            project = train(work / fold, fold, options.minutes, given)
             if not options.train_only:
                 folds[fold] = measure(project, fold)
     if folds:

@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 
 from bench import plain_unet
 from bench.machine import keep
+from bench.settings import read_setting
 from telltale.cli.collecting import join_groups
 from telltale.cli.init import init_project
 from telltale.cli.shipping import export_and_tune
@@ -206,7 +207,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--plain", choices=[*RECIPES, "both", "none"], default="both", help="the recipe beside it")
     parser.add_argument("--set", action="append", default=[], help="a key of [train], as backbone=tiny")
     options = parser.parse_args(arguments)
-    given = {key: _value(value) for key, _, value in (text.partition("=") for text in options.set)}
+    given = dict(read_setting(text) for text in options.set)
     plain = {"both": tuple(RECIPES), "none": ()}.get(options.plain, (options.plain,))
     for name in options.sets:
         case = CASES.get(name, Case("defect", 6, {}))
@@ -216,13 +217,6 @@ def main(arguments: list[str]) -> None:
             continue
         numbers = measure(source, case, options.minutes or case.minutes, plain, options.threads, options.epochs, given)
         keep(f"mask_{name if name in CASES else source.name}", numbers)
-
-
-def _value(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
 
 
 if __name__ == "__main__":
