@@ -14,7 +14,6 @@ says how many). Real pictures are found under TELLTALE_SHARED (see tests/conftes
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import tempfile
