@@ -2,7 +2,7 @@
 
 const tt_kind_of *tt_kind_find(int kind)
 {
-    static const tt_kind_of *const kinds[] = {&tt_kind_states, &tt_kind_mask};
+    static const tt_kind_of *const kinds[] = {&tt_kind_states, &tt_kind_mask, &tt_kind_locate};
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (kinds[i]->kind == kind) return kinds[i];
     return NULL;

@@ -32,6 +32,6 @@ const tt_kind_of *tt_kind_find(int kind);
 /* {"prob":0.92,"pred":1,"state":"on" without the closing brace. */
 void tt_put_reading(tt_text *text, double prob, tt_state state);
 
-extern const tt_kind_of tt_kind_states, tt_kind_mask;
+extern const tt_kind_of tt_kind_states, tt_kind_mask, tt_kind_locate;
 
 #endif

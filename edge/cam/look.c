@@ -19,7 +19,7 @@ int tt_look_begin(tt_look *look, const tt_net *net, uint32_t selftest, tt_fault 
     size_t answer_bytes = 0;
     look->kind = tt_kind_find(net->kind);
     if (!look->kind || !net->label_count || net->label_count > TT_LOOK_NAMES || !look->kind->fits(net, &answer_bytes))
-        return refuse_net(net, "a net that tells states or masks, up to 256 names", "one of another kind", fault);
+        return refuse_net(net, "a net that tells states, masks or boxes, up to 256 names", "one of another kind", fault);
     int side = net->width > net->height ? net->width : net->height;
     look->space_bytes = TT_PREP_SPACE(side, net->channels) + (net->channels == 1 ? TT_PREP_MAX_SIDE : 0);
     look->arena = malloc(net->arena_bytes);

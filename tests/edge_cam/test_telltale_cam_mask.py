@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
-import subprocess
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
-import PIL.Image
 import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from edge_cam.programs import EDGE, HERE, Program, armhf_root, jpeg_for, needs
+from edge_cam.cam_program import CHECKED, Json, build, jpeg, results, told_by
+from edge_cam.programs import HERE, Program, needs
 from telltale.export.c.emit import About, Label
 from telltale.export.c.generate import Generated, generate
 from telltale.preprocess import decode
@@ -28,7 +25,6 @@ SIDE = 32
 NAMES = ("red", "blue")
 TASK = from_spec({"kind": "mask", "names": list(NAMES), "min_area": 6, "mm_per_px": 0.5})
 CUTS = {"red": Threshold(0.3, 0.7), "blue": Threshold(0.5, 0.5)}
-Json = dict[str, Any]
 
 
 def colour_model() -> bytes:
@@ -65,12 +61,6 @@ def picture(seed: int, side: int = SIDE, blots: int = 5) -> bytes:
     return jpeg(pixels)
 
 
-def jpeg(pixels: NDArray[np.uint8]) -> bytes:
-    out = io.BytesIO()
-    PIL.Image.fromarray(pixels).save(out, "JPEG", quality=95, subsampling=0)
-    return out.getvalue()
-
-
 PLAIN = jpeg(np.full((SIDE, SIDE, 3), 90, np.uint8))
 
 
@@ -82,42 +72,9 @@ def net() -> Generated:
     return generate(colour_model(), about, inputs)
 
 
-CHECKED = "-g -fsanitize=address,undefined -fno-sanitize-recover=all"
-
-
-def build(
-    net: Generated, out: Path, target: str, flags: str = "", also: tuple[Path, ...] = (), jpeg_link: str = ""
-) -> Program:
-    """also: further sources. jpeg_link: another libjpeg than the target's."""
-    needs("make", "gcc")
-    link = jpeg_for(target)[1]
-    if target == "armv7":
-        needs("arm-linux-gnueabihf-gcc", "qemu-arm")
-    for name in (f"{net.name}.c", f"{net.name}.h"):
-        (out / name).write_bytes(net.files[name])
-    settings = [f"TARGET={target}", f"NET={out / net.name}", f"OUT={out / 'cam'}", f"ARMHF={armhf_root()}"]
-    settings += [f"CFLAGS={flags}", "OPTIMISE=-O1" if flags else "OPTIMISE=-O2", f"JPEG={jpeg_link or link[0]}"]
-    if also:
-        runtime = [path for path in sorted(EDGE.glob("*.c")) if path.name != "run_net.c"]
-        settings.append(f"RUNTIME={' '.join(map(str, [*runtime, *also]))}")
-    done = subprocess.run(["make", "-C", str(EDGE / "cam"), *settings], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-4000:]
-    return Program((str(out / "cam"),) if target == "host" else ("qemu-arm", str(out / "cam")))
-
-
 @pytest.fixture(scope="module", params=["host", "armv7"])
 def cam(request: pytest.FixtureRequest, net: Generated, tmp_path_factory: pytest.TempPathFactory) -> Program:
     return build(net, tmp_path_factory.mktemp("cam_mask"), request.param, CHECKED if request.param == "host" else "")
-
-
-def told_by(cam: Program, *pictures: bytes, options: tuple[str, ...] = ()) -> list[Json]:
-    done = cam.run(*options, "-", stdin=b"".join(pictures))
-    assert b"Sanitizer" not in done.stderr, done.stderr.decode()
-    return [json.loads(line) for line in done.stdout.decode().splitlines()]
-
-
-def results(messages: list[Json]) -> list[Json]:
-    return [message["result"] for message in messages if message["type"] == "result"]
 
 
 def python_tells(net: Generated, inputs: NDArray[np.uint8]) -> list[Json]:
