@@ -77,6 +77,7 @@ class Augment(Section):
     saturation: float = Field(0.25, ge=0, lt=1)
     hue: float = Field(10.0, ge=0, le=180)
     erase: float = Field(0.0, ge=0, le=1, description="chance of a blanked rectangle")
+    occlude: float = Field(0.0, ge=0, le=1, description="for boxes: chance that a bar hides a part of one thing")
     paste: float = Field(
         0.0, ge=0, le=1, description="for masks: chance that a good crop gets what is marked in another"
     )

@@ -21,7 +21,8 @@ from telltale.tasks import Target, Task
 from telltale.train.array_feed import ArrayFeed
 from telltale.train.arrays import Arrays, pick_side
 from telltale.train.augment import Moves, augment, move_points
-from telltale.train.feed import Batch, BatchTarget
+from telltale.train.feed import Batch, BatchTarget, MakeBatch
+from telltale.train.occlude import DRAWS, occlude
 
 LEFT = 0.5
 """The share of a box that must stay in the picture."""
@@ -48,6 +49,20 @@ class BoxedPictures(ArrayFeed):
         side = self.arrays.pixels.shape[1]
         quarters = torch.randint(4, (count,), generator=generator)
         return replace(moves, matrices=moves.matrices @ torch.stack([_quarter(int(q), side) for q in quarters]))
+
+    def draw(self, rows: Tensor, generator: torch.Generator, device: torch.device) -> MakeBatch:
+        make = super().draw(rows, generator, device)
+        if not self.settings.occlude:
+            return make
+        hide = torch.rand(len(rows), generator=generator) < self.settings.occlude
+        draws = torch.rand(len(rows), DRAWS, generator=generator)
+
+        def hidden(share: slice) -> Batch:
+            batch = make(share)
+            _hide(batch, hide[share], draws[share])
+            return batch
+
+        return hidden
 
     def make(self, rows: Tensor, moves: Moves, device: torch.device) -> Batch:
         pixels = torch.from_numpy(self.arrays.pixels[rows.numpy()]).to(device)
@@ -88,6 +103,20 @@ class BoxedPictures(ArrayFeed):
                     corner = (round(left + w * width) - 1, round(top + h * height) - 1)
                     cv2.rectangle(picture, (round(left), round(top)), corner, TRUE_EDGE, 1)
         return list(zip(plain, drawn, strict=True))
+
+
+def _hide(batch: Batch, hide: Tensor, draws: Tensor) -> None:
+    """A bar across one thing of each picture that `hide` (N,) names, in place."""
+    height, width = batch.pixels.shape[2:]
+    scale = torch.tensor([width, height, width, height], dtype=torch.float32)
+    for i in torch.nonzero(hide)[:, 0].tolist():
+        told = batch.target.values[i].flatten(0, 1).cpu()
+        known = (told[:, 0] > 0.5) & (batch.target.hidden[i].flatten(0, 1)[:, 0].cpu() == 0)
+        boxes = torch.cat([told[known, 1:3] + 0.5 - told[known, 3:] / 2, told[known, 3:]], 1) * scale
+        picture = batch.pixels[i].permute(1, 2, 0).cpu()  # on the CPU the picture itself, not a copy
+        occlude(picture.numpy(), [(x, y, w, h) for x, y, w, h in boxes.tolist()], draws[i].numpy())
+        if batch.pixels.device.type != "cpu":
+            batch.pixels[i] = picture.permute(2, 0, 1).to(batch.pixels.device)
 
 
 def move_boxes(values: Tensor, hidden: Tensor, matrices: Tensor, width: int, height: int) -> tuple[Tensor, Tensor]:
