@@ -147,6 +147,14 @@ def told(task: Task, examples: Sequence[Example], tell: Callable[[NDArray[np.uin
         yield example, tell(image), Target(target.values[None], target.known[None], target.hidden[None])
 
 
+def settings_for(
+    project: Project, minutes: float, threads: int | None, epochs: int | None, given: dict[str, Any]
+) -> Train:
+    """[train] of the project, to end after the epochs or, without them, the minutes."""
+    end = {"minutes": minutes} if epochs is None else {"epochs": epochs}
+    return validate({**project.config.train.model_dump(), **end, "threads": threads, **given}, Train, "--set")
+
+
 def measure(
     source: Path,
     case: Case,
@@ -161,9 +169,7 @@ def measure(
     wall = minutes * (cores / threads if threads else 1)
     with tempfile.TemporaryDirectory() as folder:
         project = start(Path(folder) / "project", source, case)
-        end = {"minutes": wall} if epochs is None else {"epochs": epochs}
-        said = {**project.config.train.model_dump(), **end, "threads": threads, **given}
-        settings = validate(said, Train, "--set")
+        settings = settings_for(project, wall, threads, epochs, given)
         result = run(project, settings=settings, steps=progress)  # refused if the split leaks
         bundle = export_and_tune(project, result.run_dir)
         with Catalogue.open(project.catalogue_path, project.images, readonly=True) as catalogue:

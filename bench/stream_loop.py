@@ -28,6 +28,9 @@ SETTLE = 0.25
 """The share of a run, at its start, that says nothing of memory: buffers fill."""
 
 
+PARTS = 12
+
+
 def memory_mib(pid: int) -> float:
     """What a process and all below it have written to, so that nobody else's use of a library shows."""
     try:
@@ -39,8 +42,12 @@ def memory_mib(pid: int) -> float:
     return own + sum(memory_mib(int(child)) for child in below)
 
 
-def slope(times_s: Sequence[float], mib: Sequence[float]) -> dict[str, float]:
-    """A straight line through the later part: MiB an hour, with the standard error of that."""
+def slope(times_s: Sequence[float], mib: Sequence[float]) -> dict[str, Any]:
+    """A straight line through the later part: MiB an hour, with the standard error of that; and what it went through.
+
+    Frames in flight come and go, so a line through a few minutes of them has a slope: `medians` are those of twelve
+    parts of the run.
+    """
     keep_from = int(SETTLE * len(times_s))
     t, m = np.array(times_s[keep_from:]) / 3600, np.array(mib[keep_from:])
     if len(t) < 5:
@@ -52,6 +59,7 @@ def slope(times_s: Sequence[float], mib: Sequence[float]) -> dict[str, float]:
         "error": round(float(np.sqrt(covariance[0, 0])), 2),
         "first_mib": round(float(m[0]), 1),
         "end_mib": round(float(m[-1]), 1),
+        "medians": [round(float(np.median(part)), 1) for part in np.array_split(np.array(mib), PARTS)],
     }
 
 
@@ -71,7 +79,7 @@ class Sampler(threading.Thread):
             for name, pid in self._pids.items():
                 self.mib[name].append(memory_mib(pid))
 
-    def stop(self) -> dict[str, dict[str, float]]:
+    def stop(self) -> dict[str, dict[str, Any]]:
         self._end.set()
         self.join()
         # The last samples see the programs end.

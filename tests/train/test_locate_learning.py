@@ -15,6 +15,7 @@ from telltale.train.arrays import Arrays
 from telltale.train.boxed import BoxedPictures, move_boxes
 from telltale.train.feed import BatchTarget
 from telltale.train.locate_loss import LocateLoss
+from telltale.train.occlude import DRAWS, occlude
 
 SIDE = 64
 STILL = Augment(flip=False, rotate=0, scale=0, shift=0, perspective=0, brightness=0, contrast=0, saturation=0, hue=0)
@@ -66,6 +67,40 @@ def test_boxes_lie_on_what_they_were_drawn_around_after_every_move(settings: Aug
                 (cy + 0.5 + h / 2) * SIDE,
             ]
             np.testing.assert_allclose(told, found, atol=1.01)
+
+
+def test_a_bar_hides_a_part_of_the_thing_and_its_box_stays() -> None:
+    """Never all of it; and the same state of the generator hides the same."""
+    rows, plain = torch.arange(3), feed(STILL)
+    free = plain.draw(rows, torch.Generator().manual_seed(0), torch.device("cpu"))(slice(0, 3))
+    covering = feed(STILL.model_copy(update={"occlude": 1.0}))
+    shares = []
+    for seed in range(60):
+        make = covering.draw(rows, torch.Generator().manual_seed(seed), torch.device("cpu"))
+        batch = make(slice(0, 3))
+        assert torch.equal(batch.target.values, free.target.values)
+        parts = torch.cat([make(slice(0, 1)).pixels, make(slice(1, 3)).pixels])
+        again = covering.draw(rows, torch.Generator().manual_seed(seed), torch.device("cpu"))(slice(0, 3))
+        assert torch.equal(again.pixels, batch.pixels)
+        for n in range(3):
+            assert torch.equal(parts[n], batch.pixels[n])
+            thing = free.pixels[n, 0] > 0.5
+            changed = (batch.pixels[n] - free.pixels[n]).abs().amax(0) > 0.02
+            shares.append(float(changed[thing].float().mean()))
+            assert float(batch.pixels[n].min()) >= 0
+            assert float(batch.pixels[n].max()) <= 1
+    assert 0.1 < float(np.mean(shares)) < 0.5
+    assert float(np.quantile(shares, 0.95)) < 0.85
+
+
+def test_a_bar_finds_nothing_to_hide_in_an_empty_picture_or_a_speck() -> None:
+    picture = np.full((16, 16, 3), 0.5, np.float32)
+    draw_all = np.random.default_rng(0).random(DRAWS, np.float32)
+    for boxes in ([], [(3.0, 3.0, 4.0, 9.0)]):
+        occlude(picture, boxes, draw_all)
+        assert (picture == 0.5).all()
+    occlude(picture, [(3.0, 3.0, 8.0, 9.0)], draw_all)
+    assert (picture != 0.5).any()
 
 
 def test_a_flip_swaps_the_names_that_mirror_each_other() -> None:
