@@ -1,7 +1,7 @@
 """Remakes the pictures of docs/monitor.md: `python -m bench.monitor_picture [--bundle B [--other B]] [--only-stream]`.
 
-Without a bundle it uses two hand-made nets that call a defect what stands out from its surroundings: enough to look
-at, no measure of anything. The pictures are scenes of `telltale collect synth`.
+Without a bundle it trains one on scenes of `telltale collect synth`, and one for a quarter of the time to compare with;
+what is shown are other scenes.
 """
 
 from __future__ import annotations
@@ -15,86 +15,44 @@ from pathlib import Path
 
 import cv2
 import httpx
-import numpy as np
-import onnx
-from onnx import TensorProto, helper, numpy_helper
 
 from bench.browser import open_page
-from telltale.bundle.bundle import write_bundle
-from telltale.bundle.golden import Golden
-from telltale.bundle.predictor import Predictor, open_session
-from telltale.bundle.spec import GOLDEN, MODEL, BundleSpec, Model, Variant
+from telltale.bundle.predictor import Predictor
+from telltale.cli.init import init_project
+from telltale.cli.shipping import export_and_tune
 from telltale.collect.synth import Sample, Wish, make_scenes
-from telltale.project import Input
+from telltale.collect.synth.adding import keep_in_catalogue, kinds_for
+from telltale.dataset.catalogue import Catalogue
+from telltale.dataset.split import apply_split
+from telltale.progress import progress
+from telltale.project import Train, validate
 from telltale.serve.server import ServerThread
 from telltale.serve.settings import MonitorSettings, ServeSettings
-from telltale.tasks import Threshold
-from telltale.tasks.mask import Masks
+from telltale.train import run
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
-NAMES = ("defect",)
+METALS = ("rolled", "painted", "brushed")
+SCENES, EPOCHS = 480, 24
+WIDTH, HEIGHT = 320, 240
 FEED_S = 0.12
 CAMERA = ["--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]
 TOML = 'name = "parts"\n[task]\nkind = "mask"\nnames = ["defect"]\n'
 
 
-def contrast_model(near: int, far: int, cut: float) -> bytes:
-    """Probability that a pixel's surroundings of `near` pixels differ from those of `far` by more than `cut`."""
-
-    def pool(source: str, target: str, side: int) -> list[onnx.NodeProto]:
-        """A box filter, row by row and column by column."""
-        return [
-            helper.make_node(
-                "AveragePool", [a], [b], kernel_shape=kernel, pads=[k // 2 for k in kernel] * 2, count_include_pad=0
-            )
-            for a, b, kernel in ((source, f"{target}_rows", [1, side]), (f"{target}_rows", target, [side, 1]))
-        ]
-
-    constants = {"scale": np.float32(1 / 255), "colours": np.array([1], np.int64)}
-    constants |= {"cut": np.float32(cut), "steep": np.float32(55)}
-    nodes = [
-        helper.make_node("Cast", ["image"], ["float"], to=TensorProto.FLOAT),
-        helper.make_node("Mul", ["float", "scale"], ["unit"]),
-        helper.make_node("Transpose", ["unit"], ["nchw"], perm=[0, 3, 1, 2]),
-        helper.make_node("ReduceMean", ["nchw", "colours"], ["grey"], keepdims=1),
-        *pool("grey", "close", near),
-        *pool("grey", "wide", far),
-        helper.make_node("Sub", ["close", "wide"], ["signed"]),
-        helper.make_node("Abs", ["signed"], ["stands_out"]),
-        helper.make_node("Sub", ["stands_out", "cut"], ["over"]),
-        helper.make_node("Mul", ["over", "steep"], ["logits"]),
-        helper.make_node("Sigmoid", ["logits"], ["probabilities"]),
-    ]
-    graph = helper.make_graph(
-        nodes,
-        "contrast",
-        [helper.make_tensor_value_info("image", TensorProto.UINT8, ["N", "H", "W", 3])],
-        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["N", 1, "H", "W"])],
-        [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
-    onnx.checker.check_model(model)
-    return bytes(model.SerializeToString())
-
-
-def contrast_bundle(folder: Path, name: str, near: int, far: int, cut: float) -> Path:
-    """Write `folder/NAME.telltale`."""
-    model = contrast_model(near, far, cut)
-    spec = BundleSpec(
-        name=name,
-        created="2026-01-02T03:04:05Z",
-        licence="Apache-2.0",
-        task=Masks(NAMES, min_area=14, mm_per_px=0.2).to_spec(),
-        input=Input(width=128, height=128, fit="tile"),
-        outputs={"probabilities": [1, 128, 128]},
-        thresholds={"defect": Threshold(0.45, 0.75)},
-        model=Model(backbone="contrast", parameters=0, macs=1, stride=1, reach=far),
-        variants={"float": Variant(file=MODEL)},
-    )
-    inputs = np.stack([s.painted.image for s in make_scenes(Wish(2), width=128, height=128, workers=1)])
-    outputs = {"probabilities": open_session(model, MODEL, 1).run(["probabilities"], {"image": inputs})[0]}
-    golden = Golden(inputs, outputs, frame=inputs[0], frame_input=inputs[0])
-    return write_bundle(folder / f"{name}.telltale", spec, {MODEL: model, GOLDEN: golden.to_bytes()}).path
+def train_bundles(folder: Path) -> tuple[Path, Path]:
+    """A net that learned scenes for EPOCHS, and the same after a quarter of them, to compare with."""
+    project = init_project(folder / "parts", ["defect"], [], kind="mask", width=160, height=160)
+    scenes = make_scenes(Wish(SCENES, good=0.4, most=2, seed=1), width=WIDTH, height=HEIGHT, metals=METALS)
+    with Catalogue.open(project.catalogue_path, project.images) as catalogue:
+        kept = keep_in_catalogue(scenes, catalogue, kinds_for(["defect"]), training_only=False)
+        print("\n".join(kept.lines()), flush=True)
+        apply_split(catalogue, project.config.split)
+    paths = []
+    for name, epochs in (("parts", EPOCHS), ("older", EPOCHS // 4)):
+        settings = validate({**project.config.train.model_dump(), "epochs": epochs}, Train, "settings")
+        result = run(project, name=name, settings=settings, steps=progress)
+        paths.append(export_and_tune(project, result.run_dir, folder / f"{name}.telltale").path)
+    return paths[0], paths[1]
 
 
 def feed(url: str, samples: Sequence[Sample], stop: threading.Event) -> None:
@@ -176,16 +134,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = options.parse_args(arguments)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        bundle = given.bundle or contrast_bundle(folder, "contrast", 3, 71, 0.10)
-        other = given.other or contrast_bundle(folder, "older", 9, 41, 0.06)
+        bundle, other = given.bundle, given.other
+        if bundle is None:
+            bundle, other = train_bundles(folder)
         (folder / "telltale.toml").write_text(TOML)
-        metals = ("rolled", "painted", "brushed")
-        samples = list(make_scenes(Wish(30, good=0.3, most=2, seed=4), width=320, height=240, metals=metals))
+        samples = list(make_scenes(Wish(30, good=0.3, most=2, seed=4), width=WIDTH, height=HEIGHT, metals=METALS))
         clear = [s for s in samples if any(m.contrast > 35 and m.area_px > 300 for m in s.painted.made)]
         shown = (clear or samples)[0]
         settings = ServeSettings(monitor=MonitorSettings(folder / "monitor.db", project=folder))
         stop = threading.Event()
-        with ServerThread(Predictor.open(bundle), settings=settings, rival=Predictor.open(other)) as server:
+        rival = Predictor.open(other or bundle)
+        with ServerThread(Predictor.open(bundle), settings=settings, rival=rival) as server:
             feeding = threading.Thread(target=feed, args=(server.url, samples, stop))
             feeding.start()
             try:
