@@ -90,8 +90,13 @@ CHECKED: dict[str, tuple[str, ...]] = {
 }
 """Of those, the frames that show a whole and sharp ball, and those without any."""
 
-MOVES = {"turns": True, "rotate": 12.0, "scale": 0.45, "shift": 0.15, "brightness": 0.35, "contrast": 0.35, "hue": 12.0}
-"""The cameras of the videos stand at other heights and are turned by a quarter."""
+MOVES = {
+    **{"turns": True, "rotate": 12.0, "scale": 0.45, "shift": 0.15},
+    **{"brightness": 0.35, "contrast": 0.35, "hue": 12.0, "occlude": 0.6},
+}
+"""The cameras of the videos stand at other heights and are turned by a quarter; rods and players hide half of the balls."""
+
+MUON = {"optimizer": "muon", "learning_rate": 0.005}
 
 
 @dataclass(frozen=True)
@@ -103,11 +108,12 @@ class Case:
     minutes: float
     side: int
     augment: dict[str, Any]
+    train: dict[str, Any]
 
 
 CASES = {
-    **{video: Case("foosball_crops", "ball", 5, 128, MOVES) for video in VIDEOS},
-    "raccoon": Case("raccoon", "raccoon", 4, 160, {"scale": 0.3, "shift": 0.15}),
+    **{video: Case("foosball_crops", "ball", 12, 128, MOVES, MUON) for video in VIDEOS},
+    "raccoon": Case("raccoon", "raccoon", 4, 160, {"scale": 0.3, "shift": 0.15}, {}),
 }
 
 
@@ -147,7 +153,7 @@ def train(folder: Path, fold: str, minutes: float | None, more: dict[str, Any]) 
         return Project.open(folder)
     case = CASES[fold]
     project = start(folder, fold)
-    given = {"minutes": minutes or case.minutes, "threads": 1}
+    given = {"minutes": minutes or case.minutes, "threads": 1, **case.train}
     augment = {**project.config.train.augment.model_dump(), **case.augment}
     settings = validate({**project.config.train.model_dump(), **given, "augment": augment, **more}, Train, "settings")
     # Neighbouring blocks of one video lie on both sides of training and calibration; none crosses into the test.
@@ -165,8 +171,10 @@ def measure(project: Project, fold: str) -> dict[str, Any]:
     write_judged(judged, project.root / "evaluation")
     print(f"{fold}: {judged.headline}", flush=True)
     labelled = {split: [e for e in examples if e.labels] for split, examples in splits.items()}
+    settings = json.loads((project.runs / "run-1" / "config.json").read_text())["train"]
     numbers: dict[str, Any] = {
-        "minutes": CASES[fold].minutes,
+        "minutes": settings["minutes"],
+        "train": {key: settings[key] for key in ("backbone", "optimizer", "learning_rate", "augment")},
         "pictures": {split: len(examples) for split, examples in labelled.items()},
         "empty": {s: sum(not next(iter(e.labels.values())).value for e in labelled[s]) for s in labelled},
         "groups": {split: len({e.group for e in examples}) for split, examples in labelled.items()},
