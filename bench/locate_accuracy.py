@@ -94,7 +94,7 @@ MOVES = {
     **{"turns": True, "rotate": 12.0, "scale": 0.45, "shift": 0.15},
     **{"brightness": 0.35, "contrast": 0.35, "hue": 12.0, "occlude": 0.6},
 }
-"""The cameras of the videos stand at other heights and are turned by a quarter; rods and players hide half of the balls."""
+"""The cameras of the videos stand at other heights and are turned by a quarter; rods and players hide many balls."""
 
 MUON = {"optimizer": "muon", "learning_rate": 0.005}
 
