@@ -32,7 +32,7 @@ from telltale.cli.collecting import join_groups
 from telltale.cli.init import init_project
 from telltale.cli.shipping import export_and_tune
 from telltale.dataset.catalogue import Catalogue, Example
-from telltale.dataset.interchange import import_folder
+from telltale.dataset.importing import import_folder
 from telltale.dataset.near import find_leaks
 from telltale.dataset.split import apply_split
 from telltale.evaluate import measure_bundle, write_judged

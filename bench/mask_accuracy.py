@@ -35,7 +35,7 @@ from telltale.cli.shipping import export_and_tune
 from telltale.collect.synth.adding import good_examples, keep_in_catalogue, kinds_for
 from telltale.collect.synth.run import Wish, make_on
 from telltale.dataset.catalogue import Catalogue, Example
-from telltale.dataset.interchange import import_folder
+from telltale.dataset.importing import import_folder
 from telltale.dataset.masks import with_pixels
 from telltale.dataset.split import apply_split
 from telltale.evaluate import measure_bundle

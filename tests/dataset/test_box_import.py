@@ -11,7 +11,8 @@ import pytest
 
 from small_pictures import png
 from telltale.dataset import Catalogue
-from telltale.dataset.interchange import ImportReport, export_folder, import_folder
+from telltale.dataset.exporting import export_folder
+from telltale.dataset.importing import ImportReport, import_folder
 from telltale.dataset.layouts import detect
 from telltale.tasks.locate import Locate
 

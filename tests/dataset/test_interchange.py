@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from small_pictures import fill, png
 from telltale.dataset import Catalogue
+from telltale.dataset.exporting import export_folder
 from telltale.dataset.formats import format_cell, parse_cell, parse_map
-from telltale.dataset.interchange import ImportReport, export_folder, import_folder
+from telltale.dataset.importing import ImportReport, import_folder
 from telltale.errors import CatalogueError, ConfigError, Interrupted
 from telltale.tasks import from_spec
 from telltale.tasks.task import Json, Label
@@ -456,7 +457,7 @@ class StopAfter:
 def test_an_interrupted_import_goes_on_where_it_stopped(
     catalogue: Catalogue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("telltale.dataset.interchange.BATCH", 4)
+    monkeypatch.setattr("telltale.dataset.importing.BATCH", 4)
     root = combinations(tmp_path / "set")
     with pytest.raises(Interrupted, match="run it again"):
         import_folder(root, catalogue, progress=StopAfter(10))

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from mask_scenes import draw_plate, write_png
 from telltale.dataset import Catalogue
-from telltale.dataset.interchange import ImportReport, export_folder, import_folder
+from telltale.dataset.exporting import export_folder
+from telltale.dataset.importing import ImportReport, import_folder
 from telltale.dataset.layouts import detect
 from telltale.dataset.masks import CocoMask, FileMask, is_reference, with_pixels
 from telltale.errors import CatalogueError

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from telltale.dataset import Catalogue
-from telltale.dataset.interchange import import_folder
+from telltale.dataset.importing import import_folder
 from telltale.dataset.surface import Same, find_same_surfaces, group_same_surfaces
 from telltale.errors import ImageError
 from telltale.frame import Image

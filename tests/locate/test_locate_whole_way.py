@@ -16,7 +16,7 @@ from telltale.bundle.verify import verify_bundle
 from telltale.cli.init import init_project
 from telltale.cli.shipping import export_and_tune
 from telltale.dataset import Catalogue
-from telltale.dataset.interchange import import_folder
+from telltale.dataset.importing import import_folder
 from telltale.dataset.split import apply_split
 from telltale.errors import BundleError, ConfigError
 from telltale.evaluate import keep_judged, measure_bundle, retune_bundle

@@ -99,7 +99,7 @@ def collect_from_folder(
         return
     from telltale.dataset.catalogue import Catalogue
     from telltale.dataset.formats import parse_map
-    from telltale.dataset.interchange import import_folder
+    from telltale.dataset.importing import import_folder
     from telltale.dataset.layouts import LAYOUTS
 
     opened = Project.open(project)

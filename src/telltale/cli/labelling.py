@@ -151,7 +151,7 @@ def save_labels(
     name: Annotated[str, typer.Option(help="With imagefolder: the label whose values are the folders.")] = "class",
 ) -> None:
     """Write pictures and labels as a data set that other programs read."""
-    from telltale.dataset.interchange import export_folder
+    from telltale.dataset.exporting import export_folder
     from telltale.dataset.manifest import write_manifest
 
     opened = Project.open(project)

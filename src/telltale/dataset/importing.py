@@ -1,27 +1,24 @@
-"""Import and export of data sets. Knows the catalogue, not how the formats are written."""
+"""A data set into the catalogue. Knows the catalogue, not how the formats are read."""
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import os
 import re
-import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
-from telltale.dataset import formats, layouts, masks
-from telltale.dataset.catalogue import SPLITS, Catalogue, Example, ImageId
+from telltale.dataset import formats, layouts
+from telltale.dataset.catalogue import SPLITS, Catalogue, ImageId
 from telltale.dataset.formats import ClassMap, Found, Skipped
+from telltale.dataset.grouping import with_groups
 from telltale.dataset.mask_layouts import GOOD, UNNAMED
 from telltale.dataset.masks import MaskSource
-from telltale.errors import CatalogueError, ConfigError, ImageError, Interrupted, TelltaleError
+from telltale.errors import CatalogueError, ImageError, Interrupted, TelltaleError
 from telltale.preprocess import decode
 from telltale.progress import Progress, Quiet
 from telltale.tasks.locate import Locate, join_boxes
-from telltale.tasks.states import parse_state
 from telltale.tasks.task import Json, Label, Task
 
 BATCH = 50
@@ -29,9 +26,6 @@ BATCH = 50
 
 ANY = "defect"
 """What an unnamed mask is of where there is no task to name it."""
-
-NAMES, COMBINATIONS = 3, 8
-"""From so many names and combinations of their values on, the combination is taken for the group."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +60,6 @@ class ImportReport:
             if len(items) > first:
                 out.append(f"{title}: and {len(items) - first} more")
         return out
-
-
-@dataclass(frozen=True, slots=True)
-class ExportReport:
-    """written: pictures. skipped: those left out, each with its reason."""
-
-    written: int
-    skipped: tuple[Skipped, ...]
 
 
 def import_folder(
@@ -116,7 +102,7 @@ def import_folder(
     if not found:
         reason = f"; the first of {len(skipped)}: {skipped[0].file}: {skipped[0].reason}" if skipped else ""
         raise CatalogueError(str(root), expected=f"pictures laid out as {kind}", got="none" + reason)
-    grouped = _with_groups(found, "auto" if by_column else group_by)
+    grouped = with_groups(found, "auto" if by_column else group_by)
     run = _Import(catalogue, task, class_map or {}, who, replace_labels, progress or Quiet(), skipped)
     run.take(grouped)
     return run.report()
@@ -332,165 +318,9 @@ class _Import:
 # --- groups -----------------------------------------------------------------------------------------------------------
 
 
-def _with_groups(found: Sequence[Found], group_by: str) -> list[Found]:
-    """Every picture with a group; what the data set says goes first."""
-    if all(each.group for each in found):
-        return list(found)
-    rule = _group_rule(found, group_by)
-    return [each if each.group else replace(each, group=rule(each)) for each in found]
-
-
-def _group_rule(found: Sequence[Found], group_by: str) -> Callable[[Found], str]:
-    if group_by == "auto":
-        labelled = [each for each in found if each.labels]
-        names = {name for each in labelled for name in each.labels}
-        count = len({_combination(each) for each in labelled})
-        fits = len(names) >= NAMES and COMBINATIONS <= count <= len(labelled) / 2
-        group_by = "labels" if fits else "file"
-    if group_by == "labels":
-        return lambda each: _combination(each) or each.name
-    if group_by == "file":
-        return lambda each: each.name
-    if group_by == "folder":
-        return lambda each: each.name.rpartition("/")[0] or "."
-    try:
-        pattern = re.compile(group_by)
-    except re.error as error:
-        raise ConfigError("group_by", expected="a regular expression", got=f"{group_by!r} ({error})") from error
-
-    def by_pattern(each: Found) -> str:
-        match = pattern.search(each.name)
-        if match is None:
-            return each.name
-        return "/".join(part for part in match.groups() if part) or match.group()
-
-    if not any(pattern.search(each.name) for each in found):
-        example = found[0].name
-        raise ConfigError("group_by", expected="a pattern that fits a file's name", got=f"{group_by!r} for {example!r}")
-    return by_pattern
-
-
-def _combination(found: Found) -> str:
-    """`hood+rear_left`: what is on; `all off`; values that are neither as `colour=white`. Empty: no labels."""
-    parts = []
-    for name, value in sorted(found.labels.items()):
-        try:
-            parts += [name] if parse_state(name, value) else []
-        except CatalogueError:
-            parts.append(f"{name}={formats.format_cell(value)}")
-    return "+".join(parts) or ("all off" if found.labels else "")
-
-
 def _is_word(text: str) -> bool:
     return re.fullmatch(r"[\w .-]+", text) is not None
 
 
 def _suffix(file: Path) -> str:
     return file.suffix if re.fullmatch(r"\.[A-Za-z0-9]{1,5}", file.suffix) else ".img"
-
-
-# --- export -----------------------------------------------------------------------------------------------------------
-
-
-def export_folder(
-    catalogue: Catalogue,
-    path: str | os.PathLike[str],
-    *,
-    format: Literal["json", "csv", "imagefolder"] = "json",
-    name: str = "class",
-    progress: Progress | None = None,
-) -> ExportReport:
-    """Write pictures and labels as a folder that `import_folder` reads back.
-
-    json and csv hold everything: labels, groups, splits, visible pixels, source and meta. imagefolder holds the splits
-    and one label, `name`, as folders (on and off where it is true or false); pictures without it are left out.
-    The folder appears whole or not at all. Raises CatalogueError when it exists with something in it.
-    """
-    target = Path(path)
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise CatalogueError(str(target), expected="a new or empty folder", got="one with files in it")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.parent / f".{target.name}-{os.getpid()}"
-    told = progress or Quiet()
-    skipped: list[Skipped] = []
-    written: list[Found] = []
-    values: dict[str, Json] = {}
-    try:
-        for example in catalogue.examples():
-            place = _place(example, format, name)
-            if place is None:
-                skipped.append(Skipped(example.path.name, f"no label {name!r}"))
-                continue
-            if format == "imagefolder" and values.setdefault(place.rpartition("/")[0], _value(example, name)) != _value(
-                example, name
-            ):
-                skipped.append(Skipped(example.path.name, f"{name!r}: another value has the same folder name"))
-                continue
-            try:
-                (partial / place).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(example.path, partial / place)
-                for reference in masks.references(example.labels) if format != "imagefolder" else ():
-                    kept = masks.place(reference)
-                    (partial / kept).parent.mkdir(parents=True, exist_ok=True)
-                    shutil.copyfile(catalogue.images / kept, partial / kept)
-                written.append(_found(example, place))
-            except OSError as error:
-                skipped.append(Skipped(example.path.name, (error.strerror or str(error)).lower()))
-            told.advance()
-        _write_labels(partial, written, format)
-        if target.exists():
-            target.rmdir()
-        partial.rename(target)
-    except KeyboardInterrupt:
-        raise Interrupted("export stopped", got="nothing written", next="run it again") from None
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    return ExportReport(len(written), tuple(skipped))
-
-
-def _place(example: Example, format: str, name: str) -> str | None:
-    """Where a picture goes below the exported folder."""
-    file = example.sha256[:20] + example.path.suffix
-    if format != "imagefolder":
-        return f"images/{file}"
-    label = example.labels.get(name)
-    if label is None:
-        return None
-    value = {True: f"{name}_on", False: f"{name}_off"}[label.value] if isinstance(label.value, bool) else label.value
-    folder = re.sub(r"[^\w .+-]", "_", str(value)).strip(". ") or "_"
-    return f"{example.split}/{folder}/{file}" if example.split else f"{folder}/{file}"
-
-
-def _value(example: Example, name: str) -> Json:
-    return example.labels[name].value if name in example.labels else None
-
-
-def _found(example: Example, place: str) -> Found:
-    pixels = example.width * example.height
-    return Found(
-        file=example.path,
-        name=place,
-        labels={name: label.value for name, label in example.labels.items()},
-        visible_px={n: round(la.visible * pixels) for n, la in example.labels.items() if la.visible is not None},
-        group=example.group,
-        split=example.split,
-        source=example.source,
-        meta=example.meta,
-    )
-
-
-def _write_labels(root: Path, written: Sequence[Found], format: str) -> None:
-    if format == "json":
-        for folder in ("images", "labels"):
-            (root / folder).mkdir(parents=True, exist_ok=True)
-        for found in written:
-            (root / "labels" / f"{Path(found.name).stem}.json").write_text(formats.json_text(found), encoding="utf-8")
-    elif format == "csv":
-        root.mkdir(parents=True, exist_ok=True)
-        header, rows = formats.csv_table(written)
-        with (root / "labels.csv").open("w", encoding="utf-8", newline="") as out:
-            table = csv.writer(out)
-            table.writerow(header)
-            table.writerows(rows)
-    else:
-        root.mkdir(parents=True, exist_ok=True)
