@@ -30,7 +30,7 @@ from telltale.evaluate.looking import look_at
 from telltale.evaluate.masks import measure_masks
 from telltale.evaluate.predict import Skipped
 from telltale.progress import Quiet, progress
-from telltale.project import Project
+from telltale.project import Project, Train
 from telltale.tasks.mask_tally import MaskTally
 from telltale.train import run
 
@@ -50,8 +50,8 @@ def split_for(folds: dict[str, int], fold: int, count: int) -> dict[str, str]:
     return {group: names.get(its, "train") for group, its in folds.items()}
 
 
-def tallies_of(project: Project, number: int, settings: Any) -> dict[str, MaskTally]:
-    """Train on the project's splits, export, tune; then the counts of each test group."""
+def tallies_of(project: Project, number: int, settings: Train) -> tuple[dict[str, MaskTally], float]:
+    """Train on the project's splits, export, tune; then the counts of each test group, and the seconds of training."""
     result = run(project, name=f"fold-{number}", settings=settings, steps=progress)
     bundle = export_and_tune(project, result.run_dir, project.root / f"fold-{number}.telltale")
     with Catalogue.open(project.catalogue_path, project.images, readonly=True) as catalogue:
@@ -62,7 +62,7 @@ def tallies_of(project: Project, number: int, settings: Any) -> dict[str, MaskTa
         one = bundle.task.tally(seen.outputs, seen.target, bundle.spec.thresholds)
         group = seen.example.group
         tallies[group] = tallies[group] + one if group in tallies else one
-    return tallies
+    return tallies, result.seconds
 
 
 def measure(name: str, count: int, options: argparse.Namespace) -> dict[str, Any]:
@@ -74,10 +74,13 @@ def measure(name: str, count: int, options: argparse.Namespace) -> dict[str, Any
         with Catalogue.open(project.catalogue_path, project.images) as catalogue:
             folds = plan_folds(catalogue.examples(), count)
         each: list[dict[str, MaskTally]] = []
+        took: list[int] = []
         for fold in range(count):
             with Catalogue.open(project.catalogue_path, project.images) as catalogue:
                 catalogue.set_splits(split_for(folds, fold, count))
-            each.append(tallies_of(project, fold, settings))
+            tallies, seconds = tallies_of(project, fold, settings)
+            each.append(tallies)
+            took.append(round(seconds))
             print(f"{name}, fold {fold}: {_numbers(project, each[-1])['dice']}", flush=True)
         whole = _numbers(project, {group: tally for tallies in each for group, tally in tallies.items()})
         return {
@@ -85,6 +88,7 @@ def measure(name: str, count: int, options: argparse.Namespace) -> dict[str, Any
             "groups": len(folds),
             "threads": options.threads or os.cpu_count(),
             "targets": case.targets,
+            "training_s": took,
             "train": settings.model_dump(exclude_defaults=True),
             "telltale": whole,
             "each": [_numbers(project, tallies) for tallies in each],

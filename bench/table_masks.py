@@ -37,6 +37,12 @@ def rows(load: Load) -> list[str]:
         asked = ", ".join(f"{MEASURES[key]} {value:g}" for key, value in found["targets"].items())
         reached = ", ".join(f"{MEASURES[key]} {_interval(found['telltale'][key])}" for key in found["targets"])
         out.append(f"| {title}; {_spent(found)} | {asked} | {reached} |")
+    for name, found in _folds(load):
+        asked = ", ".join(f"{MEASURES[key]} {value:g}" for key, value in found["targets"].items())
+        reached = ", ".join(f"{MEASURES[key]} {_interval(found['telltale'][key])}" for key in found["targets"])
+        out.append(
+            f"| {TITLES[name]}, each of {found['folds']} folds the test once; {_spent_folds(found)} | {asked} | {reached} |"
+        )
     speed = load("mask_speed")
     if speed is not None:
         targets, training, telling = speed["targets"], speed["training_256"], speed["telling"]
@@ -76,7 +82,36 @@ def section(load: Load) -> list[str]:
             f"| {title} | " + " | ".join(_interval(column[key]) for column in columns.values()) + " |"
             for key, title in MEASURES.items()
         ]
+    for name, found in _folds(load):
+        out += [
+            "",
+            f"### {TITLES[name][0].upper()}{TITLES[name][1:]}: every group a test once",
+            "",
+            f"{found['groups']} groups in {found['folds']} folds, each told by a net that saw nothing of it; {_spent_folds(found)}. Scores of different nets are ranked "
+            "against each other in the second column. 95 % intervals, groups resampled.",
+            "",
+            "| | all | " + " | ".join(f"fold {n + 1}" for n in range(found["folds"])) + " |",
+            "|---" * (found["folds"] + 2) + "|",
+        ]
+        out += [
+            f"| {title} | {_interval(found['telltale'][key])} | "
+            + " | ".join(_value(each[key]) for each in found["each"])
+            + " |"
+            for key, title in MEASURES.items()
+        ]
     return ["", "## Masks", *out] if out else []
+
+
+def _folds(load: Load) -> list[tuple[str, dict[str, Any]]]:
+    return [(name, found) for name in TITLES if (found := load(f"mask_folds_{name}")) is not None]
+
+
+def _spent_folds(found: dict[str, Any]) -> str:
+    return f"{sum(found['training_s']) * found['threads'] / 60 / found['folds']:.0f} core minutes for each"
+
+
+def _value(measure: dict[str, Any]) -> str:
+    return "-" if measure.get("value") is None else f"{measure['value']:.2f}"
 
 
 def _spent(found: dict[str, Any]) -> str:
