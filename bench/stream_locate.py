@@ -1,8 +1,8 @@
 """A trained `locate` bundle beside the classical detector: how far off, how often not seen, how long it takes.
 
-python -m bench.stream_locate [BUNDLE] [--frames 300]: scenes of seeds that no training picture has, without a codec; then
-both through WebRTC, as `telltale stream serve` and `watch` run them. Without a bundle one is made as docs/stream.md says:
-pictures of all scenes, some minutes of training on one core.
+python -m bench.stream_locate [BUNDLE] [--frames 300]: scenes of seeds that no training picture has, without a codec;
+then both through WebRTC, as `telltale stream serve` and `watch` run them. Without a bundle one is made as
+docs/stream.md says: pictures of all scenes, some minutes of training on one core.
 """
 
 from __future__ import annotations
