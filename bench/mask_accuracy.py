@@ -14,6 +14,7 @@ says how many). Real pictures are found under TELLTALE_SHARED (see tests/conftes
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 import tempfile
@@ -27,7 +28,7 @@ import torch
 from numpy.typing import NDArray
 
 from bench import plain_unet
-from bench.machine import keep
+from bench.machine import RESULTS, keep
 from bench.settings import read_setting
 from telltale.cli.collecting import join_groups
 from telltale.cli.init import init_project
@@ -155,51 +156,58 @@ def settings_for(
     return validate({**project.config.train.model_dump(), **end, "threads": threads, **given}, Train, "--set")
 
 
-def measure(
-    source: Path,
-    case: Case,
-    minutes: float,
-    plain: Sequence[str],
-    threads: int | None,
-    epochs: int | None,
-    given: dict[str, Any],
-) -> dict[str, Any]:
-    """Ours, and the plain recipes beside it."""
-    cores = os.cpu_count() or 1
-    wall = minutes * (cores / threads if threads else 1)
+def ours(project: Project, case: Case, settings: Train) -> dict[str, Any]:
+    """Train, export, tune, and what the bundle reaches on the test split."""
+    load_before = round(os.getloadavg()[0], 2)
+    result = run(project, settings=settings, steps=progress)  # refused if the split leaks
+    bundle = export_and_tune(project, result.run_dir)
+    splits = splits_of(project)
+    judged = measure_bundle(bundle, splits["test"], splits["train"])
+    assert isinstance(judged, MaskEvaluation)
+    print(judged.headline, flush=True)
+    return {
+        "threads": settings.threads or os.cpu_count(),
+        "ended_by": "minutes" if settings.epochs is None else "epochs",
+        "training_s": round(result.seconds),
+        "load_before": load_before,
+        "targets": case.targets,
+        "pictures": {split: len(examples) for split, examples in splits.items()},
+        "groups": {split: len({e.group for e in examples}) for split, examples in splits.items()},
+        "telltale": {
+            "backbone": settings.backbone,
+            "input": project.config.input.model_dump(),
+            "train": settings.model_dump(exclude_defaults=True),
+            "epochs": result.epochs,
+            "variants": {name: v.model_dump() for name, v in bundle.spec.variants.items()},
+            "promise": bundle.spec.unsure.notes,
+            **{key: judged.overall[key].to_json() for key in KEYS},
+        },
+    }
+
+
+def splits_of(project: Project) -> dict[str, list[Example]]:
+    with Catalogue.open(project.catalogue_path, project.images, readonly=True) as catalogue:
+        return {split: catalogue.examples(split) for split in ("train", "calibration", "test")}
+
+
+def measure(source: Path, case: Case, options: argparse.Namespace, before: dict[str, Any] | None) -> dict[str, Any]:
+    """Ours, and the plain recipes beside it. before: a result whose own part is kept, with --plain-only."""
+    minutes = options.minutes or case.minutes
+    wall = minutes * ((os.cpu_count() or 1) / options.threads if options.threads else 1)
+    plain = {"both": tuple(RECIPES), "none": ()}.get(options.plain, (options.plain,))
     with tempfile.TemporaryDirectory() as folder:
         project = start(Path(folder) / "project", source, case)
-        settings = settings_for(project, wall, threads, epochs, given)
-        result = run(project, settings=settings, steps=progress)  # refused if the split leaks
-        bundle = export_and_tune(project, result.run_dir)
-        with Catalogue.open(project.catalogue_path, project.images, readonly=True) as catalogue:
-            splits = {split: catalogue.examples(split) for split in ("train", "calibration", "test")}
-        judged = measure_bundle(bundle, splits["test"], splits["train"])
-        assert isinstance(judged, MaskEvaluation)
-        print(judged.headline, flush=True)
-        numbers: dict[str, Any] = {
-            "minutes": minutes,
-            "threads": threads or cores,
-            "ended_by": "minutes" if epochs is None else "epochs",
-            "training_s": round(result.seconds),
-            "load_before": round(os.getloadavg()[0], 2),
-            "targets": case.targets,
-            "pictures": {split: len(examples) for split, examples in splits.items()},
-            "groups": {split: len({e.group for e in examples}) for split, examples in splits.items()},
-            "telltale": {
-                "backbone": settings.backbone,
-                "input": project.config.input.model_dump(),
-                "train": settings.model_dump(exclude_defaults=True),
-                "epochs": result.epochs,
-                "variants": {name: v.model_dump() for name, v in bundle.spec.variants.items()},
-                "promise": bundle.spec.unsure.notes,
-                **{key: judged.overall[key].to_json() for key in KEYS},
-            },
-        }
+        if before is None:
+            given = dict(read_setting(text) for text in options.set)
+            settings = settings_for(project, wall, options.threads, options.epochs, given)
+            numbers = {"minutes": minutes, **ours(project, case, settings)}
+        else:
+            assert before["groups"]["test"] == len({e.group for e in splits_of(project)["test"]}), "another split"
+            numbers = before
         if plain:
-            if threads:
-                torch.set_num_threads(threads)
-            numbers["plain"] = plain_numbers(project.config.make_task(), splits, wall, plain)
+            if options.threads:
+                torch.set_num_threads(options.threads)
+            numbers["plain"] = plain_numbers(project.config.make_task(), splits_of(project), wall, plain)
         return numbers
 
 
@@ -210,18 +218,18 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--threads", type=int, help="on so many cores, for as much longer")
     parser.add_argument("--epochs", type=int, help="ours ends after so many instead, however busy the machine is")
     parser.add_argument("--plain", choices=[*RECIPES, "both", "none"], default="both", help="the recipe beside it")
+    parser.add_argument("--plain-only", action="store_true", help="beside what is in bench/results already")
     parser.add_argument("--set", action="append", default=[], help="a key of [train], as backbone=tiny")
     options = parser.parse_args(arguments)
-    given = dict(read_setting(text) for text in options.set)
-    plain = {"both": tuple(RECIPES), "none": ()}.get(options.plain, (options.plain,))
     for name in options.sets:
         case = CASES.get(name, Case("defect", 6, {}))
         source = SHARED / case.folder if case.folder else Path(name)
         if not source.is_dir():
             print(f"{name}: not measured, no {source}", file=sys.stderr)
             continue
-        numbers = measure(source, case, options.minutes or case.minutes, plain, options.threads, options.epochs, given)
-        keep(f"mask_{name if name in CASES else source.name}", numbers)
+        result = f"mask_{name if name in CASES else source.name}"
+        before = json.loads((RESULTS / f"{result}.json").read_text()) if options.plain_only else None
+        keep(result, measure(source, case, options, before))
 
 
 if __name__ == "__main__":
