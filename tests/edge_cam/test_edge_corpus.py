@@ -13,6 +13,7 @@ SOURCES = {
     "jpeg": [EDGE / "jpeg" / "jpeg.c"],
     "net": [EDGE / "telltale.c"],
     "prep": PREPROCESS,
+    "told": [EDGE / f"{name}.c" for name in ("regions", "peaks", "telltale")],
     "words": [*CAM, EDGE / "smooth.c", EDGE / "telltale.c"],
 }
 
