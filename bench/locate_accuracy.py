@@ -90,6 +90,9 @@ CHECKED: dict[str, tuple[str, ...]] = {
 }
 """Of those, the frames that show a whole and sharp ball, and those without any."""
 
+SQUARE = 1.18
+"""A box whose sides differ by less is nearly square."""
+
 MOVES = {
     **{"turns": True, "rotate": 12.0, "scale": 0.45, "shift": 0.15},
     **{"brightness": 0.35, "contrast": 0.35, "hue": 12.0, "occlude": 0.6},
@@ -187,6 +190,7 @@ def measure(project: Project, fold: str) -> dict[str, Any]:
     }
     if fold in VIDEOS:
         numbers["colour"] = colour_numbers(judged.task, labelled)
+        numbers["by_shape"] = shape_numbers(bundle, splits["test"], judged.task)
         if fold == UNSURE_EMPTY:
             numbers["checked"] = checked_numbers(bundle, splits["test"])
     return numbers
@@ -263,6 +267,27 @@ def _f1(found: Sequence[Blob], area: int, near_px: float) -> float:
     right = sum(each.area >= area and each.off_px is not None and each.off_px <= near_px for each in found)
     told, there = sum(each.area >= area for each in found), sum(each.off_px is not None for each in found)
     return 2 * right / max(told + there, 1)
+
+
+def shape_numbers(bundle: Bundle, test: Sequence[Example], task: Locate) -> dict[str, Any]:
+    """How often a centre is right by the box somebody drew: nearly square and off the edge of the picture, as a whole
+    ball's is, or not: then the ball is blurred or cut, or only what can be seen of it was marked, while a net that
+    learned whole balls tells where all of it is.
+    """
+    predictor = Predictor.open(bundle.path)
+    right: dict[str, list[bool]] = {"square": [], "other": []}
+    for example in test:
+        if not example.labels or example.labels[task.names[0]].value is None:
+            continue
+        for x, y, w, h in _truth(example, task)[:1].tolist():
+            inside = x > 1 and y > 1 and x + w < example.width - 1 and y + h < example.height - 1
+            square = inside and 1 / SQUARE < w / h < SQUARE
+            boxes = predictor.tell(example.path).to_json()[task.names[0]]["boxes"]
+            off = [np.hypot(box["centre"][0] - x - w / 2, box["centre"][1] - y - h / 2) for box in boxes]
+            on = [box["state"] == "on" for box in boxes]
+            found = any(d <= task.near_px and told for d, told in zip(off, on, strict=True))
+            right["square" if square else "other"].append(found)
+    return {name: {"balls": len(each), "near": float(np.mean(each))} for name, each in right.items() if each}
 
 
 def checked_numbers(bundle: Bundle, test: Sequence[Example]) -> dict[str, Any]:

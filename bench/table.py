@@ -232,6 +232,19 @@ def located() -> list[str]:
             f"{100 * plain['false_empty']:.1f} %" if plain and plain["false_empty"] is not None else "-",
         ]
         rows.append(f"| {name}, {fold['pictures']['test'] - empty} with | {fold['minutes']:g} | {' | '.join(cells)} |")
+    shapes = [
+        f"{name} {100 * fold['by_shape'][kind]['near']:.1f} % of {fold['by_shape'][kind]['balls']}"
+        for kind in ("square", "other")
+        for name, fold in found["folds"].items()
+        if kind in fold.get("by_shape", {})
+    ]
+    if shapes:
+        half = len(shapes) // 2
+        rows += [
+            "",
+            "Some labels mark the whole ball, some what can be seen of it, and a net cannot know which. Where the box is nearly square and off the picture's edge, as "
+            f"a whole ball's is, the centre is within 5 px in {', '.join(shapes[:half])}; elsewhere in {', '.join(shapes[half:])}.",
+        ]
     for fold in found["folds"].values():
         if checked := fold.get("checked"):
             ball, none = checked["ball"], checked["none"]
