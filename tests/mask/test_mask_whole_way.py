@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ from telltale.evaluate import (
     tune_for_target,
     write_judged,
 )
+from telltale.evaluate.masks import MaskEvaluation
 from telltale.model import build, find_reach, stride_of
 from telltale.preprocess import Preprocess
 from telltale.project import Project, Unsure
@@ -158,6 +160,30 @@ def test_the_report_has_measures_with_intervals_and_pictures(plates: Project, bu
     kept = keep_judged(tuned, judged)
     assert kept.spec.metrics["overall"]["dice"] == said["overall"]["dice"]
     assert len((tmp_path / "table.csv").read_text().splitlines()) == 1 + len(pictures(plates, "test"))
+
+
+def test_the_report_tells_kind_by_kind_and_of_how_many_parts_each_was_learned(
+    plates: Project, bundle: Bundle, tmp_path: Path
+) -> None:
+    def named(split: str) -> list[Example]:
+        """Two classes: groups of an even and of an odd number."""
+        found = pictures(plates, split)
+        order = sorted({example.group for example in found})
+        return [replace(e, meta={**e.meta, "class": f"k{order.index(e.group) % 2}"}) for e in found]
+
+    judged = measure_bundle(bundle, named("test"), named("train"))
+    assert isinstance(judged, MaskEvaluation)
+    assert [kind.kind for kind in judged.kinds] == ["k0", "k1"]
+    assert sum(kind.regions for kind in judged.kinds) == judged.score["overall"]["regions"]
+    assert sum(kind.missed for kind in judged.kinds) == judged.score["overall"]["regions_missed"]
+    assert all(0 < kind.dice <= 1 and kind.learned > 0 for kind in judged.kinds)
+    assert judged.to_json()["kinds"][0]["kind"] == "k0"
+    page = write_judged(judged, tmp_path).read_text(encoding="utf-8")
+    assert "Kind by kind" in page
+    assert "k1" in (tmp_path / "table.csv").read_text()
+    alone = measure_bundle(bundle, named("test"), [e for e in named("train") if e.meta["class"] == "k0"][:4])
+    assert any("k1: learned from 0 groups" in warning for warning in alone.warnings)
+    assert measure_bundle(bundle, pictures(plates, "test")).to_json().get("kinds") is None
 
 
 def test_whole_pictures_are_learned_and_told_at_their_own_size(tmp_path: Path) -> None:

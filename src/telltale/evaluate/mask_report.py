@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 
+from telltale.evaluate.charts import dot_range
+from telltale.evaluate.evaluation import share
 from telltale.evaluate.looking import Pair
-from telltale.evaluate.masks import UNBOUNDED, MaskEvaluation, MaskRow
-from telltale.evaluate.page import picture
+from telltale.evaluate.mask_kinds import FEW_LEARNED, Kind
+from telltale.evaluate.mask_rows import MaskRow
+from telltale.evaluate.masks import UNBOUNDED, MaskEvaluation
+from telltale.evaluate.page import interval, picture
 from telltale.evaluate.place_report import PlaceReport
 from telltale.tasks import Threshold
 from telltale.tasks.task import Json
@@ -64,7 +68,35 @@ def html(evaluation: MaskEvaluation) -> str:
         rule=_rule,
         figure=_figure,
         skipped=evaluation.skipped,
+        more=_kinds(evaluation.kinds) if evaluation.kinds else "",
     ).html()
+
+
+def _kinds(kinds: Sequence[Kind]) -> str:
+    """The table of kinds of defect."""
+    several = len({each.name for each in kinds}) > 1
+    titles = ("", "groups trained on", "tested: groups", "pictures", "told", "unsure", "regions found", "Dice")
+    head = "".join(f"<th>{title}</th>" for title in titles)
+    rows = []
+    for each in kinds:
+        said = f"{each.name}: {each.kind or 'no class'}" if several else each.kind or "no class"
+        found = "–" if each.found.value is None else share(each.found.value)
+        chart = dot_range(f"{said}: regions found", each.found, 0.0, 1.0)
+        few = ' class="bad"' if each.learned < FEW_LEARNED else ""
+        rows.append(
+            f"<tr><th>{escape(said)}</th><td{few}>{each.learned}</td><td>{each.groups}</td><td>{each.pictures}</td>"
+            f"<td>{each.told}</td><td>{each.unsure}</td>"
+            f"<td>{found}<small>{interval(each.found, _share)}</small>{chart}</td><td>{each.dice:.2f}</td></tr>"
+        )
+    return (
+        '<section><h2>Kind by kind</h2><p class="note">What each picture came under, and of how many groups it was '
+        'learned. From a few, a net learns those parts rather than the kind.</p><div class="scroll">'
+        f'<table class="numbers"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div></section>'
+    )
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else share(value)
 
 
 def _found(score: Mapping[str, Json]) -> str:

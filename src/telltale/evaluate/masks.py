@@ -6,8 +6,8 @@ together for the intervals.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -19,20 +19,20 @@ from telltale.evaluate.bootstrap import Clustered, Measure
 from telltale.evaluate.evaluation import between, share
 from telltale.evaluate.looking import (
     TRUE_EDGE,
-    PictureRow,
     Seen,
     Way,
-    answer_of,
     first_of_groups,
     look_through,
 )
+from telltale.evaluate.mask_kinds import Kind, measure_kinds, warn_of_few
+from telltale.evaluate.mask_rows import MaskRow, rows_of
 from telltale.evaluate.measured import REPLICATES, Measured, Metrics, measure_names
 from telltale.frame import Image
 from telltale.progress import Progress
 from telltale.tasks import Task
 from telltale.tasks.heatmap import create_heatmap
 from telltale.tasks.mask import MaskResult
-from telltale.tasks.mask_tally import MaskTally
+from telltale.tasks.task import Json
 
 KEYS = (
     "dice",
@@ -66,21 +66,11 @@ UNKNOWN = {
 METRICS = Metrics(KEYS, UNBOUNDED, UNKNOWN)
 
 
-@dataclass(frozen=True, slots=True)
-class MaskRow(PictureRow):
-    """One picture and one name. dice: None where nothing is."""
-
-    dice: float | None
-    told_px: int
-    true_px: int
-    regions: int
-    missed: int
-    false: int
-
-
 @dataclass(frozen=True)
 class MaskEvaluation(Measured[Task, MaskRow]):
-    """A bundle that tells masks on a test set."""
+    """A bundle that tells masks on a test set. kinds: of defect, where the pictures came under classes."""
+
+    kinds: tuple[Kind, ...] = ()
 
     @property
     def headline(self) -> str:
@@ -91,6 +81,9 @@ class MaskEvaluation(Measured[Task, MaskRow]):
         found = "" if recall.value is None else f"It found {share(recall.value)} of the regions{between(recall)}"
         alarms = "" if false is None else f" at {false:.2f} false ones a good picture"
         return f"{found}{alarms}; of the pixels, Dice {dice.value:.3f}.".lstrip("; ")
+
+    def rules(self) -> dict[str, Json]:
+        return {"kinds": [kind.to_json() for kind in self.kinds]} if self.kinds else {}
 
     def files(self) -> dict[str, bytes]:
         from telltale.evaluate.mask_report import html  # it draws this class
@@ -118,13 +111,15 @@ def evaluate_masks(
     way = Way(
         "masks",
         labelled=lambda tally: bool(tally.pixels.any()),
-        rows=lambda seen, tally: _rows(task, seen, tally),
+        rows=lambda seen, tally: rows_of(task, seen, tally),
         choose=_choose,
         draw=_draw,
     )
     looked = look_through(bundle, examples, variant, progress, way)
     rule = {"least region": f"{bundle.spec.task.get('min_area')} pixels"}
-    return MaskEvaluation.of(bundle, task, looked, trained, METRICS, rule, replicates, seed)
+    judged = MaskEvaluation.of(bundle, task, looked, trained, METRICS, rule, replicates, seed)
+    kinds = measure_kinds(looked.rows, trained, seed)
+    return replace(judged, kinds=kinds, warnings=(*judged.warnings, *(warn_of_few(kinds) if trained else ())))
 
 
 def measure_masks(
@@ -132,30 +127,6 @@ def measure_masks(
 ) -> tuple[dict[str, Measure], dict[str, dict[str, Measure]]]:
     """Overall and for each name: every metric of KEYS with its interval."""
     return measure_names(task, clustered, METRICS, replicates, seed)
-
-
-def _rows(task: Task, seen: Seen, tally: MaskTally) -> Iterator[MaskRow]:
-    """What the tally of one picture says of each name."""
-    for k, name in enumerate(task.names):
-        right, false, missed = (int(v) for v in tally.told[k])
-        there = right + missed
-        truth, state = answer_of(tally.answers[k])
-        bins = np.argwhere(tally.scores[k])
-        yield MaskRow(
-            file=str(seen.example.meta.get("file", seen.example.path.name)),
-            image_id=seen.example.image_id,
-            group=seen.example.group,
-            name=name,
-            truth=truth,
-            state=state,
-            score=float(seen.outputs["probabilities"][0, k].max()) if len(bins) else 0.0,
-            dice=2 * right / (2 * right + false + missed) if there else None,
-            told_px=right + false,
-            true_px=there,
-            regions=int(tally.regions[k, 0]),
-            missed=int(tally.regions[k, 3]),
-            false=int(tally.false[k, 0]),
-        )
 
 
 def _choose(rows: Sequence[MaskRow]) -> Mapping[str, Sequence[MaskRow]]:

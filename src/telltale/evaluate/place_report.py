@@ -26,6 +26,7 @@ class PlaceReport(Generic[R]):
     shares: metrics read as per cent; unbounded: those that may exceed 1. sorts: sort, title and note of the pictures;
     legend: what the two pictures of a pair show. found: (a name's score) -> what was found and missed. rule: (cuts) ->
     when something is told. figure: (pair) -> HTML. skipped: pictures to be listed as not read.
+    more: sections of the kind's own, HTML, behind the names.
     """
 
     evaluation: Measured[Any, R]
@@ -39,6 +40,7 @@ class PlaceReport(Generic[R]):
     rule: Callable[[Threshold], str]
     figure: Callable[[Pair[R]], str]
     skipped: Sequence[Skipped]
+    more: str = ""
 
     def html(self) -> str:
         """The whole page."""
@@ -57,7 +59,7 @@ class PlaceReport(Generic[R]):
             rows.append(self._row("all", evaluation.overall, "total"))
         yield numbers(self.columns, rows)
         cards = "".join(self._card(name) for name in evaluation.task.names)
-        yield f"<section><h2>Name by name</h2>{cards}</section>"
+        yield f"<section><h2>Name by name</h2>{cards}</section>{self.more}"
         for sort, title, note in self.sorts:
             shots = [shot for shot in evaluation.shots if shot.sort == sort]
             if shots:
