@@ -145,10 +145,15 @@ class Train(Section):
 
 
 class Unsure(Section):
-    """Told answers are wrong at most `error` of the time, with this confidence (per name)."""
+    """Told answers are wrong at most `error` of the time, with this confidence (per name).
+
+    alarms: for masks and boxes, the share of pictures without any in which something may be told. Unset: masks are told
+    from the cut of the best Dice, for boxes it is `error`.
+    """
 
     error: float = Field(0.01, gt=0, lt=0.5)
     confidence: float = Field(0.90, gt=0.5, lt=1)
+    alarms: float | None = Field(None, gt=0, lt=1)
 
 
 class Smooth(Section):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from telltale.evaluate.box_thresholds import Scores, best_cut, choose_box_cut, vouch_alarms
+from telltale.evaluate.box_thresholds import Scores, best_cut, choose_box_cut
+from telltale.evaluate.cuts import vouch_alarms
 
 
 def scores(groups: int, empty: int, seed: int = 0) -> Scores:
@@ -27,6 +28,13 @@ def test_with_many_groups_and_empty_pictures_both_sides_are_vouched_for() -> Non
     assert "Guaranteed in expectation" in cut.note
     assert "Guaranteed with 90 % confidence" in cut.note
     assert cut.threshold.low <= cut.threshold.high
+
+
+def test_alarms_have_a_level_of_their_own() -> None:
+    strict, loose = choose_box_cut(scores(120, 300), 0.01, 0.9), choose_box_cut(scores(120, 300), 0.01, 0.9, 0.2)
+    assert "at most 20 % of the pictures without any" in loose.note
+    assert loose.threshold.high <= strict.threshold.high
+    assert loose.promised == 0.01
 
 
 def test_with_few_of_either_the_note_says_what_would_be_needed() -> None:

@@ -96,6 +96,11 @@ def test_thresholds_are_tuned_again_without_pictures(scene: Scene) -> None:
     assert second.spec.thresholds == first.spec.thresholds
 
 
+def test_states_know_no_false_alarms(scene: Scene) -> None:
+    with pytest.raises(ConfigError, match="masks or boxes"):
+        tune_bundle(scene.bundle, scene.calibration, Unsure(alarms=0.1))
+
+
 def test_a_cost_and_a_target_choose_thresholds(scene: Scene) -> None:
     bundle = tune_bundle(scene.bundle, scene.calibration, Unsure(error=0.1))
     dear = tune_for_cost(bundle, cost_fp=100, cost_fn=1, cost_unsure=50)

@@ -136,6 +136,10 @@ def test_cuts_are_chosen_anew_without_the_pictures(plates: Project, bundle: Bund
     with pytest.raises(SystemExit, match="0"):
         main(["thresholds", str(path), "--error", "0.4"])
     assert Bundle.open(path).spec.thresholds == chosen[0.4].thresholds
+    with pytest.raises(SystemExit, match="0"):
+        main(["thresholds", str(path), "--alarms", "0.45", "--confidence", "0.6"])
+    assert Bundle.open(path).spec.thresholds["blot"].high >= chosen[0.4].thresholds["blot"].high
+    assert "of the pictures without any" in Bundle.open(path).spec.unsure.notes["blot"]
     with pytest.raises(BundleError, match="expected a bundle of states, got one of kind mask"):
         tune_for_target(Bundle.open(path), recall=0.9)
     files = {name: info for name, info in chosen[0.3].files.items() if "calibration" not in name}

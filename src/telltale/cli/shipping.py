@@ -187,6 +187,10 @@ def thresholds(
         float | None, typer.Option(help="Choose anew: told answers wrong, or regions missed, at most this often.")
     ] = None,
     confidence: Annotated[float | None, typer.Option(help="With --error: how sure that must be.")] = None,
+    alarms: Annotated[
+        float | None,
+        typer.Option(help="Choose anew, masks and boxes: told in at most this share of pictures without any."),
+    ] = None,
     by_group: Annotated[bool, typer.Option("--by-group", help="With --error: vouch for new groups.")] = False,
     cost: Annotated[
         str | None, typer.Option(help="Choose anew: costs of a false on, a false off and an unsure, as FP:FN:UNSURE.")
@@ -199,14 +203,17 @@ def thresholds(
     from telltale.evaluate import parse_setting, retune_bundle, set_thresholds, tune_for_cost, tune_for_target
 
     opened = Bundle.open(bundle)
-    ways = [settings, error, cost, precision if precision is not None else recall]
+    level = error if error is not None or alarms is None else opened.spec.unsure.error
+    ways = [settings, level, cost, precision if precision is not None else recall]
     if sum(way is not None for way in ways) > 1:
-        raise ConfigError("telltale thresholds", expected="one of --set, --error, --cost, --precision/--recall")
+        raise ConfigError(
+            "telltale thresholds", expected="one of --set, --error/--alarms, --cost, --precision/--recall"
+        )
     changed = opened
     if settings:
         changed = set_thresholds(opened, dict(parse_setting(text) for text in settings))
-    elif error is not None:
-        given = {"error": error, "confidence": confidence or opened.spec.unsure.confidence}
+    elif level is not None:
+        given = {"error": level, "confidence": confidence or opened.spec.unsure.confidence, "alarms": alarms}
         unsure = validate(given, Unsure, "options")
         changed = retune_bundle(opened, unsure, unit="group" if by_group else "frame")
     elif cost is not None:

@@ -24,14 +24,16 @@ from telltale.evaluate.cuts import (
     control_risk,
     count_calibration,
     least_promise,
+    say_alarms,
+    vouch_alarms,
     vouch_missed,
 )
 from telltale.evaluate.looking import Seen
 from telltale.progress import Progress
 from telltale.project import Unsure
 from telltale.tasks import Threshold
-from telltale.tasks.binomial import needed, upper_bound
-from telltale.tasks.calibrate import Unit, percent
+from telltale.tasks.binomial import upper_bound
+from telltale.tasks.calibrate import Unit
 from telltale.tasks.locate import Locate, frame_of, true_boxes
 from telltale.tasks.locate_tally import match_boxes
 
@@ -120,7 +122,8 @@ def _count(task: Locate, seen: Seen, k: int, mine: Scores) -> None:
 
 
 def choose_boxes(bundle: Bundle, counts: bytes, unsure: Unsure, unit: Unit = "group") -> dict[str, BoxCut]:
-    """Each name's cuts. `unsure.error`: missed objects, and pictures without any in which something is told.
+    """Each name's cuts. `unsure.error`: missed objects, and without `alarms` also pictures without any in which
+    something is told.
 
     Objects go by group and pictures without any one by one, whatever `unit` says. Raises BundleError.
     """
@@ -138,27 +141,16 @@ def choose_boxes(bundle: Bundle, counts: bytes, unsure: Unsure, unit: Unit = "gr
         raise BundleError(
             f"{bundle.path.name}: {COUNTS}", expected="scores of the calibration pictures", got=str(error)[:100]
         ) from error
-    return {name: choose_box_cut(mine, unsure.error, unsure.confidence) for name, mine in scores.items()}
+    return {name: choose_box_cut(mine, unsure.error, unsure.confidence, unsure.alarms) for name, mine in scores.items()}
 
 
-def choose_box_cut(scores: Scores, error: float, confidence: float) -> BoxCut:
-    """Both cuts, and what they promise."""
+def choose_box_cut(scores: Scores, error: float, confidence: float, alarms_at_most: float | None = None) -> BoxCut:
+    """Both cuts, and what they promise. alarms_at_most: unset, it is `error`."""
     best = best_cut(scores.reached, scores.false)
-    vouched = vouch_alarms(scores.empty, error, confidence)
+    most = error if alarms_at_most is None else alarms_at_most
+    vouched = vouch_alarms(scores.empty, most, confidence)
     high = best if vouched is None else max(best, vouched)
-    enough = needed(0, error, confidence)
-    if vouched is not None:
-        alarms = (
-            f"Guaranteed with {percent(confidence)} confidence: something is told in at most {percent(error)} of the "
-            f"pictures without any, taken as drawn one by one ({len(scores.empty)} of them)."
-        )
-    elif len(scores.empty) < enough:
-        alarms = (
-            "How often something is told where there is none is not vouched for: that takes "
-            f"{enough} pictures without any, and there are {len(scores.empty)}."
-        )
-    else:
-        alarms = f"No cut keeps false alarms under {percent(error)} on these pictures: none is vouched for."
+    alarms = say_alarms(len(scores.empty), vouched, most, confidence)
     bound = None
     if vouched is not None:
         bound = upper_bound(sum(s >= high for s in scores.empty), len(scores.empty), confidence)
@@ -188,17 +180,3 @@ def best_cut(reached: Mapping[str, Sequence[float]], false: Sequence[float]) -> 
     f1 = 2 * right / (told + objects)
     at = int(np.argmax(f1))
     return float((all_[at] + (all_[at - 1] if at else 0.0)) / 2)
-
-
-def vouch_alarms(empty: Sequence[float], error: float, confidence: float) -> float | None:
-    """The lowest cut that testing from above reaches before the bound of false alarms passes `error`; None: none."""
-    count = len(empty)
-    if count < needed(0, error, confidence):
-        return None
-    scores = np.sort(np.asarray(empty, np.float64))[::-1]
-    allowed = 0
-    while allowed + 1 < count and upper_bound(allowed + 1, count, confidence) <= error:
-        allowed += 1
-    # With `allowed` alarms the bound holds: the cut lies just above the next highest score.
-    cut = float(np.nextafter(np.float32(scores[allowed]), np.float32(2)))
-    return cut if cut <= 1 else None

@@ -22,6 +22,7 @@ from telltale.evaluate.predict import Skipped
 from telltale.progress import Progress, Quiet
 from telltale.project import Unsure
 from telltale.tasks import Threshold
+from telltale.tasks.binomial import needed, upper_bound
 from telltale.tasks.calibrate import percent
 from telltale.tasks.task import Json
 
@@ -130,3 +131,33 @@ def vouch_missed(what: str, groups: Sequence[NDArray[np.float64]], missed: int, 
     if promised > error:
         note += f" {percent(error)} was asked; that takes {int(np.ceil(1 / error)) - 1} groups."
     return note
+
+
+def vouch_alarms(empty: Sequence[float], error: float, confidence: float) -> float | None:
+    """The lowest cut that testing from above reaches before the bound of false alarms passes `error`; None: none."""
+    count = len(empty)
+    if count < needed(0, error, confidence):
+        return None
+    scores = np.sort(np.asarray(empty, np.float64))[::-1]
+    allowed = 0
+    while allowed + 1 < count and upper_bound(allowed + 1, count, confidence) <= error:
+        allowed += 1
+    # With `allowed` alarms the bound holds: the cut lies just above the next highest score.
+    cut = float(np.nextafter(np.float32(scores[allowed]), np.float32(2)))
+    return cut if cut <= 1 else None
+
+
+def say_alarms(count: int, vouched: float | None, error: float, confidence: float) -> str:
+    """What `vouch_alarms` promises, or why it does not, in words. count: of pictures without any."""
+    if vouched is not None:
+        return (
+            f"Guaranteed with {percent(confidence)} confidence: something is told in at most {percent(error)} of the "
+            f"pictures without any, taken as drawn one by one ({count} of them)."
+        )
+    enough = needed(0, error, confidence)
+    if count < enough:
+        return (
+            "How often something is told where there is none is not vouched for: that takes "
+            f"{enough} pictures without any, and there are {count}."
+        )
+    return f"No cut keeps false alarms under {percent(error)} on these pictures: none is vouched for."

@@ -48,6 +48,8 @@ def choose_states(bundle: Bundle, counts: bytes, unsure: Unsure, unit: Unit = "f
     """Each name's thresholds. unit: "frame" vouches for pictures drawn as these were, "group" for new groups like
     these. Raises BundleError, ConfigError.
     """
+    if unsure.alarms is not None:
+        raise ConfigError("alarms", expected="a bundle of masks or boxes", got="one of states", next="set error alone")
     table = _named(bundle, read_table(counts))
     return tune_thresholds(
         table.probabilities,
