@@ -25,7 +25,7 @@ from telltale.collect.synth.adding import keep_in_catalogue, kinds_for
 from telltale.dataset.catalogue import Catalogue
 from telltale.dataset.split import apply_split
 from telltale.progress import progress
-from telltale.project import Train, validate
+from telltale.project import Project, Train, Unsure, validate
 from telltale.serve.server import ServerThread
 from telltale.serve.settings import MonitorSettings, ServeSettings
 from telltale.train import run
@@ -47,11 +47,13 @@ def train_bundles(folder: Path) -> tuple[Path, Path]:
         kept = keep_in_catalogue(scenes, catalogue, kinds_for(["defect"]), training_only=False)
         print("\n".join(kept.lines()), flush=True)
         apply_split(catalogue, project.config.split)
+    unsure = Unsure(error=0.1, alarms=0.1)  # a few dozen scenes vouch for no less
     paths = []
     for name, epochs in (("parts", EPOCHS), ("older", EPOCHS // 4)):
         settings = validate({**project.config.train.model_dump(), "epochs": epochs}, Train, "settings")
         result = run(project, name=name, settings=settings, steps=progress)
-        paths.append(export_and_tune(project, result.run_dir, folder / f"{name}.telltale").path)
+        named = Project(project.root, project.config.model_copy(update={"name": name, "unsure": unsure}))
+        paths.append(export_and_tune(named, result.run_dir, folder / f"{name}.telltale").path)
     return paths[0], paths[1]
 
 

@@ -19,6 +19,9 @@ from telltale.tasks.regions import Region
 from telltale.tasks.task import Floats
 
 OPACITY = 0.75
+Rectangle = tuple[int, int, int, int]
+"""Left, top, right, bottom."""
+
 LEGEND_PX = 64
 """Width of the strip that the legend adds on the right."""
 
@@ -54,7 +57,8 @@ def create_heatmap(
 
     image: (H, W, 3) uint8 RGB, of any size. name: which; None: the highest of all names.
     opacity: of the colour where the probability is 1, falling with its square root: at 0 the picture is untouched.
-    outlines: of the regions, dashed where unsure, with their area in px, or in mm² where a pixel's size is known.
+    outlines: of the regions, dashed where unsure, with their area in px, or in mm² where a pixel's size is known; where
+    two areas would be written over each other, the surer region's stands.
     legend: a scale from 0 to 1 on the right. Raises ConfigError on a name the result lacks.
     """
     names = list(result.readings)
@@ -70,10 +74,11 @@ def create_heatmap(
     out = _blend(image, p, opacity)
     if outlines:
         scale = width / result.maps.shape[2], height / result.maps.shape[1]
+        taken: list[Rectangle] = []
         for each in names if name is None else [name]:
             reading = result.readings[each]
             title = each if len(names) > 1 and name is None else ""
-            _outline(out, result.maps[names.index(each)], reading, scale, title)
+            _outline(out, result.maps[names.index(each)], reading, scale, title, taken)
     return _with_legend(out) if legend else out
 
 
@@ -91,8 +96,10 @@ def _blend(image: Image, p: Floats, opacity: float) -> Image:
     return np.asarray(np.clip(mixed + 0.5, 0, 255), np.uint8)
 
 
-def _outline(out: Image, p: Floats, reading: Read, scale: tuple[float, float], title: str) -> None:
-    """Draw each region's edge and its area, in place."""
+def _outline(
+    out: Image, p: Floats, reading: Read, scale: tuple[float, float], title: str, taken: list[Rectangle]
+) -> None:
+    """Draw each region's edge, then the areas of those that have room for it, the surest first, in place."""
     height, width = out.shape[:2]
     thick = max(1, round(min(height, width) / 300))
     for region in reading.regions[:50]:
@@ -106,7 +113,8 @@ def _outline(out: Image, p: Floats, reading: Read, scale: tuple[float, float], t
             cv2.polylines(out, lines, True, (255, 255, 255), thick, cv2.LINE_AA)
         else:
             _dashed(out, lines, thick)
-        _write_area(out, region, reading.mm2, scale, title)
+    for region in reading.regions[:50]:
+        _write_area(out, region, reading.mm2, scale, title, taken)
 
 
 def _dashed(out: Image, lines: Sequence[Image], thick: int) -> None:
@@ -118,7 +126,10 @@ def _dashed(out: Image, lines: Sequence[Image], thick: int) -> None:
             cv2.polylines(out, [part], False, (255, 255, 255), thick, cv2.LINE_AA)
 
 
-def _write_area(out: Image, region: Region, mm2: float | None, scale: tuple[float, float], title: str) -> None:
+def _write_area(
+    out: Image, region: Region, mm2: float | None, scale: tuple[float, float], title: str, taken: list[Rectangle]
+) -> None:
+    """taken: where something is written already; what would lie over it is left out."""
     height, width = out.shape[:2]
     if min(height, width) < 48:
         return
@@ -130,6 +141,10 @@ def _write_area(out: Image, region: Region, mm2: float | None, scale: tuple[floa
     y = int(region.box[1] * scale[1]) - 4
     if y - h < 2:  # no room above
         y = int(min((region.box[1] + region.box[3]) * scale[1] + h + 4, height - 4))
+    box = (x - 2, y - h - 2, x + w + 2, y + 4)
+    if any(box[0] < other[2] and other[0] < box[2] and box[1] < other[3] and other[1] < box[3] for other in taken):
+        return
+    taken.append(box)
     # A thicker stroke would set the letters wider in newer OpenCV, so the rim is the same text around itself.
     for dx, dy in ((-1, -1), (-1, 1), (1, -1), (1, 1), (0, -1), (0, 1), (-1, 0), (1, 0)):
         cv2.putText(out, text, (x + dx, y + dy), cv2.FONT_HERSHEY_SIMPLEX, size, (0, 0, 0), 1, cv2.LINE_AA)
