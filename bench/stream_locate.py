@@ -41,7 +41,7 @@ SEEN = 0.5
 WITHIN_PX = 5.0
 
 PICTURES = 1680
-WIDTH, HEIGHT = 320, 240
+WIDTH, HEIGHT = 320, 256
 
 
 def train_ball(folder: Path, minutes: float) -> Path:
