@@ -52,7 +52,7 @@ def make_cam(out: Path, target: str, flags: str = "") -> Path:
     if target == "armv7":
         needs("arm-linux-gnueabihf-gcc", "qemu-arm")
     root = armhf_root()
-    sources = [*PREPROCESS, EDGE / "smooth.c", EDGE / "regions.c"]  # the lamp is its own runtime
+    sources = [*PREPROCESS, EDGE / "smooth.c", EDGE / "regions.c", EDGE / "peaks.c"]  # the lamp is its own runtime
     settings = [
         f"RUNTIME={' '.join(map(str, sources))}",
         f"TARGET={target}",
