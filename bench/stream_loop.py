@@ -27,8 +27,8 @@ SAMPLE_S = 2.0
 SETTLE = 0.25
 """The share of a run, at its start, that says nothing of memory: buffers fill."""
 
-
 PARTS = 12
+"""Of a run, whose medians of memory are kept."""
 
 
 def memory_mib(pid: int) -> float:

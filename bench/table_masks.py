@@ -34,14 +34,10 @@ def rows(load: Load) -> list[str]:
         found = load(f"mask_{name}")
         if found is None:
             continue
-        asked = ", ".join(f"{MEASURES[key]} {value:g}" for key, value in found["targets"].items())
-        reached = ", ".join(f"{MEASURES[key]} {_interval(found['telltale'][key])}" for key in found["targets"])
-        out.append(f"| {title}; {_spent(found)} | {asked} | {reached} |")
+        out.append(f"| {title}; {_spent(found)} | {_asked_and_reached(found)} |")
     for name, found in _folds(load):
-        asked = ", ".join(f"{MEASURES[key]} {value:g}" for key, value in found["targets"].items())
-        reached = ", ".join(f"{MEASURES[key]} {_interval(found['telltale'][key])}" for key in found["targets"])
         out.append(
-            f"| {TITLES[name]}, each of {found['folds']} folds the test once; {_spent_folds(found)} | {asked} | {reached} |"
+            f"| {TITLES[name]}, each of {found['folds']} folds the test once; {_spent_folds(found)} | {_asked_and_reached(found)} |"
         )
     speed = load("mask_speed")
     if speed is not None:
@@ -100,6 +96,12 @@ def section(load: Load) -> list[str]:
             for key, title in MEASURES.items()
         ]
     return ["", "## Masks", *out] if out else []
+
+
+def _asked_and_reached(found: dict[str, Any]) -> str:
+    """The two cells of the table of what was asked."""
+    asked = ", ".join(f"{MEASURES[key]} {value:g}" for key, value in found["targets"].items())
+    return f"{asked} | " + ", ".join(f"{MEASURES[key]} {_interval(found['telltale'][key])}" for key in found["targets"])
 
 
 def _folds(load: Load) -> list[tuple[str, dict[str, Any]]]:

@@ -15,12 +15,11 @@ from telltale.dataset import Example
 from telltale.dataset.masks import is_reference
 from telltale.evaluate.bootstrap import Measure, percentile
 from telltale.evaluate.mask_rows import MaskRow, kind_of
+from telltale.evaluate.measured import REPLICATES
 from telltale.tasks.task import Json
 
 FEW_LEARNED = 8
 """Groups of a kind: from fewer, a net learns these parts rather than the kind."""
-
-REPLICATES = 400
 
 
 @dataclass(frozen=True, slots=True)

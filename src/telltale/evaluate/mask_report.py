@@ -80,13 +80,13 @@ def _kinds(kinds: Sequence[Kind]) -> str:
     rows = []
     for each in kinds:
         said = f"{each.name}: {each.kind or 'no class'}" if several else each.kind or "no class"
-        found = "–" if each.found.value is None else share(each.found.value)
         chart = dot_range(f"{said}: regions found", each.found, 0.0, 1.0)
         few = ' class="bad"' if each.learned < FEW_LEARNED else ""
         rows.append(
             f"<tr><th>{escape(said)}</th><td{few}>{each.learned}</td><td>{each.groups}</td><td>{each.pictures}</td>"
             f"<td>{each.told}</td><td>{each.unsure}</td>"
-            f"<td>{found}<small>{interval(each.found, _share)}</small>{chart}</td><td>{each.dice:.2f}</td></tr>"
+            f"<td>{_share(each.found.value)}<small>{interval(each.found, _share)}</small>{chart}</td>"
+            f"<td>{each.dice:.2f}</td></tr>"
         )
     return (
         '<section><h2>Kind by kind</h2><p class="note">What each picture came under, and of how many groups it was '

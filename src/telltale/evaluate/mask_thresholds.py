@@ -41,12 +41,10 @@ from telltale.tasks.calibrate import Unit
 from telltale.tasks.counting import BINS, logit_bins
 from telltale.tasks.mask import Masks
 from telltale.tasks.mask_tally import best_dice
-from telltale.tasks.regions import label_regions, picture_score
+from telltale.tasks.regions import STEPS, label_regions, picture_score
 from telltale.tasks.task import Bools, Floats
 
-STEPS = 12
-
-SLACK = 1 / 4096
+SLACK = 1 / 2**STEPS
 """`picture_score` may be too low by so much: what is told in a good picture is not to be overlooked."""
 
 COUNTS = "evaluation/calibration.npz"
