@@ -134,8 +134,10 @@ def watch_ball(
     _need_rtc()
     from telltale.stream.client import WatchBall, run_client
     from telltale.stream.talk import VerdictMessage
+    from telltale.streams.heap import keep_frames_apart
     from telltale.streams.spot import parse_colour
 
+    keep_frames_apart()
     settings = WatchBall(
         host=host,
         port=port,
