@@ -13,8 +13,10 @@ from scipy import optimize, stats
 
 from telltale.errors import ConfigError
 from telltale.tasks import Target
+from telltale.tasks.alike import alikeness
 from telltale.tasks.binomial import upper_bound
-from telltale.tasks.calibrate import Tuned, Unit, alikeness, fit_temperature, told_by, tune_thresholds
+from telltale.tasks.calibrate import Tuned, Unit, told_by, tune_thresholds
+from telltale.tasks.temperature import fit_temperature
 
 Numbers = NDArray[np.float64]
 Bools = NDArray[np.bool_]

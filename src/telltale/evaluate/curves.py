@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from telltale.tasks.binomial import interval, upper_bound
-from telltale.tasks.task import Bools
+from telltale.tasks.task import Bools, Numbers
 
-Numbers = NDArray[np.float64]
 POINTS = 160
 
 

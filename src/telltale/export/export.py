@@ -32,7 +32,7 @@ from telltale.model.rounded import ranges_of
 from telltale.progress import Progress, Quiet
 from telltale.project import Smooth, Unsure
 from telltale.tasks import Task
-from telltale.tasks.calibrate import fit_temperature
+from telltale.tasks.temperature import fit_temperature
 
 GOLDEN_PICTURES = 8
 QUANTISE_PICTURES = 128

@@ -11,12 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from telltale.tasks.task import Bools, Floats
+from telltale.tasks.task import Bools, Floats, Numbers
 
 STRIDE = 4
 """Pixels of the model's input that one cell of its maps stands for, each way."""
-
-Numbers = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,6 @@
-"""Temperatures and thresholds with a guarantee, from labelled probabilities. Knows nothing of models or files.
+"""Thresholds with a guarantee, from labelled probabilities of the calibration split. Knows nothing of models or files.
 
-Two steps, both on the calibration split and on nothing else:
-
-*Temperature* (Guo et al. 2017): one number a name that divides its logit, so that probabilities mean
-what they say. It never changes the order of two pictures, only how sure the numbers sound.
-
-*Thresholds* by learn-then-test (Angelopoulos, Bates, Candes, Jordan and Lei 2021, arXiv 2110.01052):
+By learn-then-test (Angelopoulos, Bates, Candes, Jordan and Lei 2021, arXiv 2110.01052):
 the pictures are put in order of doubt and the told set grows one picture at a time; each set is tested
 with an exact binomial tail for "more than `error` of these answers are wrong", and growing stops at the
 first set that fails (fixed-sequence testing, which spends the whole risk once). So with probability
@@ -32,51 +27,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from telltale.errors import ConfigError
+from telltale.tasks.alike import alikeness
 from telltale.tasks.binomial import binomial_cdf, needed, upper_bound
-from telltale.tasks.task import Bools, Target, Threshold
+from telltale.tasks.task import Bools, Numbers, Target, Threshold
 
-Numbers = NDArray[np.float64]
 Unit = Literal["frame", "group"]
 
 LADDER = 600
 """At most this many sets are tested; the sequence is as fine as single pictures up to here."""
-
-FEW_ERRORS = 5
-"""Under this many errors a name's own correlation inside groups says nothing; that of all names is taken."""
-
-
-# --- temperature -----------------------------------------------------------------------------------------------------
-
-
-def fit_temperature(logits: ArrayLike, target: Target) -> NDArray[np.float32]:
-    """The temperature of each name, (K,) float32 within 0.05 to 20: probability = sigmoid(logit / temperature).
-
-    logits: (N, K), finite. target: with a leading batch axis; unknown labels are left out, hidden ones count.
-    The negative log-likelihood is minimised under a log-normal prior around 1 that weighs as much as a few
-    pictures: with plenty of data it is the likelihood's own minimum, with few it stays near 1, and without
-    errors it stays finite. A name with only one class, or none, has 1.0: its probabilities cannot be checked.
-    """
-    scores = np.asarray(logits, np.float64)
-    out = np.ones(scores.shape[1], np.float32)
-    for k in range(scores.shape[1]):
-        here = target.known[:, k]
-        truth = target.values[here, k] >= 0.5
-        if truth.any() and not truth.all():
-            out[k] = _temperature(scores[here, k], truth)
-    return out
-
-
-def _temperature(scores: Numbers, truth: Bools) -> float:
-    signed = np.where(truth, scores, -scores)
-    middle, reach = 0.0, math.log(20.0)
-    for _ in range(6):  # each round zooms 8 times: ends within 1e-4 of the minimum
-        logs = np.clip(np.linspace(middle - reach, middle + reach, 25), -math.log(20.0), math.log(20.0))
-        losses = [np.logaddexp(0.0, -signed * math.exp(-log)).sum() + log * log / 2.0 for log in logs]
-        middle, reach = float(logs[int(np.argmin(losses))]), reach / 8.0
-    return math.exp(middle)
-
-
-# --- thresholds ------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,43 +280,6 @@ def measure_threshold(
 
 
 # --- groups ----------------------------------------------------------------------------------------------------------
-
-
-def alikeness(probabilities: Numbers, target: Target, clusters: NDArray[np.int64]) -> Numbers:
-    """(K,) how alike the errors of one group are, 0 to 1: the intraclass correlation of wrong answers at 0.5.
-
-    The analysis-of-variance estimate (Ridout, Demetrio and Firth 1999). A name with few errors takes the
-    estimate over all names; where those have few too it cannot be measured, and 1 is assumed: each group
-    counts once.
-    """
-    wrong = (probabilities >= 0.5) != (target.values >= 0.5)
-    width = int(clusters.max(initial=0)) + 1
-    everyone = np.stack([clusters + k * width for k in range(wrong.shape[1])], axis=1)
-    pooled = _correlation(wrong[target.known], everyone[target.known])
-    out = np.empty(wrong.shape[1])
-    for k in range(wrong.shape[1]):
-        here = target.known[:, k]
-        own = _correlation(wrong[here, k], clusters[here])
-        chosen = own if own is not None else pooled
-        out[k] = 1.0 if chosen is None else chosen
-    return out
-
-
-def _correlation(wrong: Bools, clusters: NDArray[np.int64]) -> float | None:
-    """None where fewer than two groups or too few errors leave it unknown."""
-    groups, owner = np.unique(clusters, return_inverse=True)
-    count, many = len(wrong), len(groups)
-    if many < 2 or wrong.sum() < FEW_ERRORS:
-        return None
-    if many == count:
-        return 0.0  # every picture is its own group
-    sizes = np.bincount(owner).astype(np.float64)
-    rates = np.bincount(owner, wrong) / sizes
-    between = float((sizes * (rates - wrong.mean()) ** 2).sum() / (many - 1))
-    within = float((sizes * rates * (1 - rates)).sum() / (count - many))
-    typical = (count - float((sizes**2).sum()) / count) / (many - 1)
-    whole = between + (typical - 1.0) * within
-    return min(max((between - within) / whole, 0.0), 1.0) if whole > 0 else 0.0
 
 
 def _with_groups(tuned: Tuned, head: _Head, confidence: float) -> Tuned:

@@ -13,8 +13,8 @@ from numpy.typing import ArrayLike
 
 from telltale.errors import ConfigError
 from telltale.tasks.binomial import lower_bound, needed
-from telltale.tasks.calibrate import Numbers, Tuned, measure_threshold, percent
-from telltale.tasks.task import Bools, Target, Threshold
+from telltale.tasks.calibrate import Tuned, measure_threshold, percent
+from telltale.tasks.task import Bools, Numbers, Target, Threshold
 
 PRIOR = 100.0
 """The model's own probabilities weigh as much as this many labelled pictures when costs are summed."""

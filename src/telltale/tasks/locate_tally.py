@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from telltale.tasks.boxes import Numbers, Peaks, distances, inside_of, match, overlap, touches
+from telltale.tasks.boxes import Peaks, distances, inside_of, match, overlap, touches
 from telltale.tasks.counting import BINS, Counts, auroc, logit_bins, mean, ratio
 from telltale.tasks.place_tally import PlaceTally, Sums, none_of, score_names
-from telltale.tasks.task import Bools, Json, Threshold
+from telltale.tasks.task import Bools, Json, Numbers, Threshold
 
 OVERLAPS = tuple(0.5 + 0.05 * i for i in range(10))
 """Intersection over union from which a box counts as right, for each average precision."""

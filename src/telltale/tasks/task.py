@@ -17,6 +17,7 @@ from telltale.frame import Image
 from telltale.preprocess import Preprocess
 
 Floats = NDArray[np.float32]
+Numbers = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Json = Any
 """A value `json.dumps` takes."""
