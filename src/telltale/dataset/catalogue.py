@@ -7,7 +7,6 @@ import json
 import os
 import re
 import sqlite3
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from telltale.dataset import masks, store
+from telltale.dataset.files import damage, write_once
 from telltale.dataset.near import fingerprint
 from telltale.errors import CatalogueError
 from telltale.frame import Image
@@ -195,7 +195,7 @@ class Catalogue:
             _now(),
         )
         with self.transaction(), store.named_errors(self.path):
-            _write_once(self.images / file, data)
+            write_once(self.images / file, data)
             self._db.execute(
                 "INSERT INTO image (sha256, file, width, height, near, in_group, source, meta, added_at)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (sha256) DO NOTHING",
@@ -248,7 +248,7 @@ class Catalogue:
         mask: (H, W), 255 is on, 0 is not, 127 is what nobody knows. The same mask again is the same file.
         """
         path, data, reference = masks.keep_mask(self.images, mask)
-        _write_once(path, data)
+        write_once(path, data)
         return reference
 
     def undo(self, image_id: int, name: str, *, who: str = "undo") -> None:
@@ -380,25 +380,12 @@ class Catalogue:
         told = progress or Quiet()
         problems = []
         for example in self.examples():
-            try:
-                changed = hashlib.sha256(example.path.read_bytes()).hexdigest() != example.sha256
-                if changed:
-                    problems.append(f"{example.path}: changed since it was added")
-            except FileNotFoundError:
-                problems.append(f"{example.path}: missing")
-            except OSError as error:
-                problems.append(f"{example.path}: unreadable ({error.strerror})")
-            problems += [p for r in masks.references(example.labels) if (p := self._mask_problem(r))]
+            problems += damage(example.path, example.sha256)
+            for reference in masks.references(example.labels):
+                path = self.images / masks.place(reference)
+                problems += damage(path, path.stem)
             told.advance()
         return problems
-
-    def _mask_problem(self, reference: str) -> str:
-        path = self.images / masks.place(reference)
-        try:
-            changed = hashlib.sha256(path.read_bytes()).hexdigest() != path.stem
-        except OSError:
-            return f"{path}: missing or unreadable"
-        return f"{path}: changed since it was added" if changed else ""
 
     @contextmanager
     def _snapshot(self) -> Iterator[None]:
@@ -418,33 +405,6 @@ class Catalogue:
         if row is None:
             raise CatalogueError("a label", expected="the id of a picture in the catalogue", got=repr(image_id))
         return int(row[0]), int(row[1])
-
-
-def _write_once(path: Path, data: bytes) -> None:
-    """Under a temporary name, renamed when whole: a file with its final name is never half written.
-
-    Raises CatalogueError when the disk is full or the folder closed.
-    """
-    if path.is_file() and path.stat().st_size == len(data):
-        return
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
-        try:
-            with os.fdopen(handle, "wb") as out:
-                out.write(data)
-            os.chmod(temporary, 0o644)
-            os.replace(temporary, path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise CatalogueError(
-            str(path),
-            expected="room and permission to keep a picture",
-            got=(error.strerror or str(error)).lower(),
-            next="check free space and permissions of the folder",
-        ) from error
 
 
 def _check_text(what: str, text: str) -> None:
