@@ -14,7 +14,7 @@ from telltale.dataset.catalogue import SPLITS, Catalogue, ImageId
 from telltale.dataset.formats import ClassMap, Found, Skipped
 from telltale.dataset.grouping import with_groups
 from telltale.dataset.mask_layouts import GOOD, UNNAMED
-from telltale.dataset.masks import MaskSource
+from telltale.dataset.masks import FileMask, MaskSource, by_number
 from telltale.errors import CatalogueError, ImageError, Interrupted, TelltaleError
 from telltale.preprocess import decode
 from telltale.progress import Progress, Quiet
@@ -230,8 +230,9 @@ class _Import:
             try:
                 mask = source.read(width, height)
                 out[name] = self._catalogue.keep_mask(mask) if mask.any() else False
-            except CatalogueError as error:
-                self._skipped.append(Skipped(found.name, str(error)))
+            except CatalogueError as error:  # once, where several names are read from one file
+                told = Skipped(found.name, str(error))
+                self._skipped += [] if told in self._skipped[-1:] else [told]
         return out
 
     def _read_boxes(self, found: Found, width: int, height: int) -> dict[str, Json]:
@@ -260,9 +261,13 @@ class _Import:
             return sources
         unnamed = sources.pop(UNNAMED)
         word = str(found.meta.get("class", ""))
+        meant = self._class_map.get(word, {word: True} if word in names else {})
+        if not meant and isinstance(unnamed, FileMask):
+            numbered = by_number(unnamed, names, self._class_map, in_order=not word and len(names) > 1)
+            if numbered:
+                return {**numbered, **sources}
         if len(names) == 1 or not names:
             return {**sources, (names[0] if names else ANY): unnamed}
-        meant = self._class_map.get(word, {word: True} if word in names else {})
         if not meant and word.lower() in GOOD:
             return {**dict.fromkeys(names), **sources}
         if not set(meant) & set(names):

@@ -32,7 +32,19 @@ MASK_FILES = frozenset({".png", ".bmp", ".tif", ".tiff", ".gif", ".pgm"})
 
 MARKS = re.compile(r"^(?P<name>.+?)[-_. ](mask|masks|gt|label|labels|seg|segmentation|annotation|ground_?truth)$", re.I)
 MASK_FOLDERS = frozenset(
-    {"mask", "masks", "gt", "label", "labels", "seg", "segmentation", "segmentations", "annotations", "ground_truth"}
+    {
+        "mask",
+        "masks",
+        "gt",
+        "label",
+        "labels",
+        "seg",
+        "segmentation",
+        "segmentations",
+        "segmentationclass",
+        "annotations",
+        "ground_truth",
+    }
 )
 IMAGE_FOLDERS = frozenset({"image", "images", "img", "imgs", "jpegimages", "pictures"})
 GOOD = frozenset({"good", "ok", "free", "normal", "none", "clean"})

@@ -55,24 +55,63 @@ class FileMask:
     path: Path
 
     def read(self, width: int, height: int) -> Mask:
-        values = _pixels(self.path)
-        if values.shape != (height, width):
-            got = f"{values.shape[1]} x {values.shape[0]}"
-            raise CatalogueError(
-                f"mask {self.path.name}", expected=f"the size of its picture, {width} x {height}", got=got
-            )
+        values = _pixels_of(self.path, width, height)
         top = int(values.max(initial=0))
         if top == 1:
             return as_mask(values * 255)
         if 1 < top <= MASK_UNKNOWN and len(np.unique(values)) <= 64:
-            listed = ", ".join(str(v) for v in np.unique(values)[:6])
             raise CatalogueError(
                 f"mask {self.path.name}",
                 expected="0 and 255 (over 127 is on), or 0 and 1",
-                got=f"values {listed}: numbers of classes?",
-                next="write one mask for each class",
+                got=f"values {_listed(np.unique(values).tolist())}: numbers of classes?",
+                next="say which are meant with --map NUMBER=NAME:on",
             )
         return as_mask(values)
+
+
+VOID = 255
+"""Among numbers of classes: what nobody knows, as in Pascal VOC."""
+
+
+@dataclass(frozen=True, slots=True)
+class NumberMask:
+    """A picture file whose pixels are numbers of classes: on at some of them, not known at VOID.
+
+    known: all that may stand there besides 0 and VOID; None: any.
+    """
+
+    path: Path
+    on: frozenset[int]
+    known: frozenset[int] | None = None
+
+    def read(self, width: int, height: int) -> Mask:
+        values = _pixels_of(self.path, width, height)
+        there = {int(value) for value in np.unique(values)}
+        if self.known is not None and (there - {0, VOID} - self.known or there in ({VOID}, {0, VOID})):
+            raise CatalogueError(
+                f"mask {self.path.name}",
+                expected=f"numbers of classes, {_listed(sorted({0, *self.known}))}, for it is in no folder of a class",
+                got=f"values {_listed(sorted(there))}",
+                next="say which numbers are meant with --map NUMBER=NAME:on, or put it into a folder of its class",
+            )
+        out = np.where(np.isin(values, list(self.on)), 255, 0).astype(np.uint8)
+        out[values == VOID] = MASK_UNKNOWN
+        return out
+
+
+def by_number(
+    mask: FileMask, names: Sequence[str], class_map: Mapping[str, Mapping[str, Json]], *, in_order: bool
+) -> dict[str, MaskSource]:
+    """A file of numbers of classes as a mask of each name: those that the map's numbers name, else all in their order.
+
+    Empty where the map has no number and `in_order` is false.
+    """
+    meant = {int(word): said for word, said in class_map.items() if word.isdecimal() and 0 < int(word) < VOID}
+    if meant:
+        on = {name: frozenset(n for n, said in meant.items() if said.get(name) is True) for name in names}
+        return {name: NumberMask(mask.path, on[name]) for name in names}
+    known = frozenset(range(1, len(names) + 1))
+    return {name: NumberMask(mask.path, frozenset({n}), known) for n, name in enumerate(names, 1) if in_order}
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +187,19 @@ def read_kept(path: Path) -> Mask:
 
 def _images(example: Keeps) -> Path:
     return example.path.parent.parent
+
+
+def _listed(values: Sequence[int]) -> str:
+    return ", ".join(str(value) for value in values[:8]) + (", ..." if len(values) > 8 else "")
+
+
+def _pixels_of(path: Path, width: int, height: int) -> NDArray[np.int64]:
+    """`_pixels` of a mask for a picture of this size. Raises CatalogueError."""
+    values = _pixels(path)
+    if values.shape != (height, width):
+        got = f"{values.shape[1]} x {values.shape[0]}"
+        raise CatalogueError(f"mask {path.name}", expected=f"the size of its picture, {width} x {height}", got=got)
+    return values
 
 
 def _pixels(path: Path) -> NDArray[np.int64]:
