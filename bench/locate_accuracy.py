@@ -28,7 +28,7 @@ from bench.machine import RESULTS, keep
 from bench.settings import read_setting
 from telltale.bundle.bundle import Bundle
 from telltale.bundle.predictor import Predictor
-from telltale.cli.collecting import join_groups
+from telltale.cli.collecting import settle
 from telltale.cli.init import init_project
 from telltale.cli.shipping import export_and_tune
 from telltale.dataset.catalogue import Catalogue, Example
@@ -129,7 +129,7 @@ def start(folder: Path, fold: str) -> Project:
         report = import_folder(SHARED / case.source, catalogue, group_by=by, task=project.config.make_task())
         print("\n".join(report.lines(3)), flush=True)
         if fold not in VIDEOS:
-            join_groups(catalogue, project)
+            settle(catalogue, project)
             apply_split(catalogue, project.config.split)
             return project
         with catalogue.transaction():

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from bench import plain_unet
 from bench.machine import RESULTS, keep
 from bench.settings import read_setting
-from telltale.cli.collecting import join_groups
+from telltale.cli.collecting import settle
 from telltale.cli.init import init_project
 from telltale.cli.shipping import export_and_tune
 from telltale.collect.synth.adding import good_examples, keep_in_catalogue, kinds_for
@@ -92,7 +92,7 @@ def start(folder: Path, source: Path, case: Case) -> Project:
     project = Project(begun.root, validate(settings, Config, "case"))
     with Catalogue.open(project.catalogue_path, project.images) as catalogue:
         report = import_folder(source, catalogue, task=project.config.make_task())
-        join_groups(catalogue, project)
+        settle(catalogue, project)
         apply_split(catalogue, project.config.split)
         print("\n".join(report.lines(3)), flush=True)
         if case.painted:

@@ -15,8 +15,12 @@ from telltale.project import Project
 
 if TYPE_CHECKING:
     from telltale.dataset.catalogue import Catalogue
+    from telltale.dataset.doubts import Doubt
 
 app = typer.Typer(no_args_is_help=True, help="Collect pictures with true labels.")
+MOST_DRAWN = 60
+"""Doubtful masks on one sheet."""
+
 app.command("synth")(synth.collect_synth)
 app.command("scenes")(scenes.collect_scenes)
 
@@ -91,7 +95,9 @@ def collect_from_folder(
     audit: Annotated[
         bool, typer.Option("--audit", help="Only look for labels that contradict one another; imports nothing.")
     ] = False,
-    sheet: Annotated[Path | None, typer.Option(help="With --audit: a picture of the contradictions.")] = None,
+    sheet: Annotated[
+        Path | None, typer.Option(help="A picture of masks that may be false; with --audit, of the contradictions.")
+    ] = None,
 ) -> None:
     """Take somebody else's data set in; one bad file never stops it. With --audit, re-check its labels instead."""
     if audit:
@@ -117,15 +123,45 @@ def collect_from_folder(
             )
         for line in report.lines():
             out.print(line, markup=False)
-        join_groups(catalogue, opened)
+        doubts = settle(catalogue, opened)
+    if sheet is not None and doubts:
+        from telltale.dataset.sheet import write_sheet
+
+        title = f"{len(doubts)} masks to look at"
+        drawn = [doubt.example for doubt in doubts[:MOST_DRAWN]]
+        out.print(f"wrote {write_sheet(drawn, sheet, title=title)}", markup=False)
 
 
-def join_groups(catalogue: Catalogue, project: Project) -> None:
-    """Join what no split may tear apart: near-duplicates where nobody knows groups; for masks the same part again."""
+def settle(catalogue: Catalogue, project: Project) -> list[Doubt]:
+    """After an import: join what no split may tear apart, and look for masks that may be false; these.
+
+    Joined are near-duplicates where nobody knows groups, and for masks the same part again.
+    """
     if max(catalogue.groups().values(), default=0) == 1:
         _join_near_duplicates(catalogue, project)
     if project.config.make_task().kind == "mask":
         _join_same_surfaces(catalogue)
+        return _doubt_masks(catalogue, project)
+    return []
+
+
+def _doubt_masks(catalogue: Catalogue, project: Project) -> list[Doubt]:
+    """Forget those that are another picture's, tell of the others."""
+    from telltale.dataset.doubts import find_doubts, forget_false
+
+    examples = catalogue.examples()
+    names = project.config.make_task().names
+    with progress("do the masks fit?", len(examples)) as step:
+        doubts = find_doubts(examples, names, step)
+    for doubt in forget_false(catalogue, doubts):
+        undo = f"telltale label undo {doubt.example.image_id} {doubt.name}"
+        out.print(f"{doubt}: not known now ({undo} takes that back)", markup=False)
+    others = [doubt for doubt in doubts if not doubt.false]
+    for doubt in others[:3]:
+        out.print(str(doubt), markup=False)
+    if len(others) > 3:
+        out.print(f"and {len(others) - 3} masks more that are worth a look: telltale label sheet FILE --doubtful")
+    return doubts
 
 
 def _join_near_duplicates(catalogue: Catalogue, project: Project) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import getpass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.table import Table
@@ -19,6 +20,9 @@ from telltale.project import Project
 from telltale.tasks import Label, Task, stack_targets
 from telltale.tasks.states import OFF_WORDS
 from telltale.tasks.task import Json
+
+if TYPE_CHECKING:
+    from telltale.dataset.sheet import Shown
 
 app = typer.Typer(no_args_is_help=True, help="See, set and take back labels.")
 
@@ -132,15 +136,29 @@ def draw_sheet(
     project: ProjectOption = Path("."),
     split: Annotated[str | None, typer.Option(help="Only train, calibration or test.")] = None,
     count: Annotated[int, typer.Option(help="So many pictures, spread over the groups.", min=1)] = 40,
+    doubtful: Annotated[
+        bool, typer.Option("--doubtful", help="Only masks on which next to nothing shows, or that two pictures share.")
+    ] = False,
 ) -> None:
     """Draw a contact sheet of pictures with their labels: a quick look whether they are true."""
+    from telltale.dataset.doubts import find_doubts
     from telltale.dataset.sheet import sample, write_sheet
 
     opened = Project.open(project)
     with Catalogue.open(opened.catalogue_path, opened.images, readonly=True) as catalogue:
         examples = catalogue.examples(split)
-    title = f"{opened.config.name}: {min(count, len(examples))} of {len(examples)} pictures"
-    out.print(f"wrote {write_sheet(sample(examples, count), picture, title=title)}", markup=False)
+    if doubtful:
+        with progress("do the masks fit?", len(examples)) as step:
+            doubts = find_doubts(examples, opened.config.make_task().names, step)
+        if not doubts:
+            out.print("no mask is doubtful")
+            return
+        drawn: Sequence[Shown] = [doubt.example for doubt in doubts[:count]]
+        title = f"{opened.config.name}: {len(drawn)} of {len(doubts)} doubtful masks, the most doubtful first"
+    else:
+        drawn = sample(examples, count)
+        title = f"{opened.config.name}: {len(drawn)} of {len(examples)} pictures"
+    out.print(f"wrote {write_sheet(drawn, picture, title=title)}", markup=False)
 
 
 @app.command("save")
