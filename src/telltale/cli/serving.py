@@ -64,10 +64,8 @@ def serve(
     """Serve a bundle: POST /api/tell, WS /ws/infer, WebRTC (/whip, /whep), the widget, its pages, /docs, /metrics."""
     from telltale.serve.server import run_server
     from telltale.serve.settings import MonitorSettings, ServeSettings, is_loopback
-    from telltale.streams.heap import keep_frames_apart
     from telltale.streams.reach import Ice, IceServer, parse_ports
 
-    keep_frames_apart()
     shown = is_loopback(host) if monitor is None else monitor
     settings = ServeSettings(
         average_s=average_s,
