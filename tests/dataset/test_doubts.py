@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from mask_scenes import write_png
 from telltale.cli.app import app
 from telltale.dataset import Catalogue
-from telltale.dataset.doubts import UNSEEN, WHO, Doubt, find_doubts, forget_false, visibility
+from telltale.dataset.doubts import UNSEEN, WHO, Doubt, choose, find_doubts, forget_false, visibility
 from telltale.dataset.importing import import_folder
 from telltale.tasks import from_spec
 
@@ -79,6 +79,18 @@ def test_one_thing_shot_twice_may_have_one_mask(tmp_path: Path, catalogue: Catal
     assert {first.other, second.other} == {"a.jpg", "b.jpg"}
     catalogue.merge_groups({"b.jpg": "a.jpg"})
     assert find_doubts(catalogue.examples(), ONE.names) == []
+
+
+def test_of_very_many_pictures_those_that_share_a_mask_are_looked_at(tmp_path: Path, catalogue: Catalogue) -> None:
+    swapped(tmp_path / "d")
+    for n in range(10, 20):
+        write(tmp_path / "d", f"e{n}", ground(line(n)), line(n))
+    import_folder(tmp_path / "d", catalogue, task=ONE)
+    files = [str(e.meta["file"]) for e in choose(catalogue.examples(), most=5)]
+    assert len(files) == len(set(files)) == 5
+    assert sorted(files[:2]) == ["a.jpg", "b.jpg"]
+    assert len(choose(catalogue.examples(), most=1)) == 2
+    assert len(choose(catalogue.examples())) == 13
 
 
 def test_a_plain_shape_may_be_shared(tmp_path: Path, catalogue: Catalogue) -> None:

@@ -147,12 +147,14 @@ def settle(catalogue: Catalogue, project: Project) -> list[Doubt]:
 
 def _doubt_masks(catalogue: Catalogue, project: Project) -> list[Doubt]:
     """Forget those that are another picture's, tell of the others."""
-    from telltale.dataset.doubts import find_doubts, forget_false
+    from telltale.dataset.doubts import MOST, choose, find_doubts, forget_false
 
-    examples = catalogue.examples()
+    looked = choose(catalogue.examples())
     names = project.config.make_task().names
-    with progress("do the masks fit?", len(examples)) as step:
-        doubts = find_doubts(examples, names, step)
+    with progress("do the masks fit?", len(looked)) as step:
+        doubts = find_doubts(looked, names, step)
+    if len(looked) >= MOST:
+        out.print(f"note: {MOST} masks were looked at, those that two pictures share among them")
     for doubt in forget_false(catalogue, doubts):
         undo = f"telltale label undo {doubt.example.image_id} {doubt.name}"
         out.print(f"{doubt}: not known now ({undo} takes that back)", markup=False)

@@ -141,15 +141,16 @@ def draw_sheet(
     ] = False,
 ) -> None:
     """Draw a contact sheet of pictures with their labels: a quick look whether they are true."""
-    from telltale.dataset.doubts import find_doubts
+    from telltale.dataset.doubts import choose, find_doubts
     from telltale.dataset.sheet import sample, write_sheet
 
     opened = Project.open(project)
     with Catalogue.open(opened.catalogue_path, opened.images, readonly=True) as catalogue:
         examples = catalogue.examples(split)
     if doubtful:
-        with progress("do the masks fit?", len(examples)) as step:
-            doubts = find_doubts(examples, opened.config.make_task().names, step)
+        looked = choose(examples)
+        with progress("do the masks fit?", len(looked)) as step:
+            doubts = find_doubts(looked, opened.config.make_task().names, step)
         if not doubts:
             out.print("no mask is doubtful")
             return

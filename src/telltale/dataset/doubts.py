@@ -9,6 +9,7 @@ Knows nothing of how pictures came.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -18,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from telltale.dataset.catalogue import Catalogue, Example
-from telltale.dataset.masks import with_pixels
+from telltale.dataset.masks import references, with_pixels
 from telltale.errors import ImageError
 from telltale.frame import Image
 from telltale.preprocess import MASK_UNKNOWN, decode
@@ -39,6 +40,9 @@ GAP_PX, REACH_PX, REACH = 2, 8, 0.02
 
 FEWEST = 200
 """Pixels that must be marked, and lie around, before a mask is doubted: fewer differ by chance."""
+
+MOST = 3000
+"""Pictures that are looked at, of more: those that share a mask, and as many others evenly spread."""
 
 PLAIN = 0.9
 """A mask that fills its own bounding box so far is a plain shape, which many pictures may share."""
@@ -77,7 +81,7 @@ def file_of(example: Example) -> str:
 
 
 def find_doubts(examples: Sequence[Example], names: Sequence[str], progress: Progress | None = None) -> list[Doubt]:
-    """Look at every mask of these names; the doubted ones, other pictures' first. progress advances once a picture."""
+    """Look at the masks of these names; the doubted ones, other pictures' first. progress advances once a picture."""
     told = progress or Quiet()
     shows: dict[tuple[int, str], float] = {}
     for example in examples:
@@ -90,6 +94,19 @@ def find_doubts(examples: Sequence[Example], names: Sequence[str], progress: Pro
         unseen = [(e, value) for e, value in there if value <= UNSEEN and e.image_id not in shared]
         out += [*shared.values(), *(Doubt(e, name, "unseen", value) for e, value in unseen)]
     return sorted(out, key=lambda doubt: (not doubt.false, doubt.kind, doubt.shows, file_of(doubt.example)))
+
+
+def choose(examples: Sequence[Example], most: int = MOST) -> list[Example]:
+    """Those with masks; of more than `most` the ones that share a mask, and others evenly spread."""
+    masked = [e for e in examples if references(e.labels)]
+    if len(masked) <= most:
+        return masked
+    users = Counter(reference for e in masked for reference in references(e.labels))
+    sharing = [e for e in masked if any(users[reference] > 1 for reference in references(e.labels))]
+    kept = {e.image_id for e in sharing}
+    others = [e for e in masked if e.image_id not in kept]
+    rows = np.linspace(0, len(others) - 1, max(0, min(len(others), most - len(sharing)))).astype(np.int64)
+    return [*sharing, *(others[row] for row in rows)]
 
 
 def forget_false(catalogue: Catalogue, doubts: Sequence[Doubt]) -> list[Doubt]:
