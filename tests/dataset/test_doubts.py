@@ -15,6 +15,7 @@ from telltale.cli.app import app
 from telltale.dataset import Catalogue
 from telltale.dataset.doubts import UNSEEN, WHO, Doubt, choose, find_doubts, forget_false, visibility
 from telltale.dataset.importing import import_folder
+from telltale.dataset.masks import place
 from telltale.tasks import from_spec
 
 ONE = from_spec({"kind": "mask", "names": ["crack"]})
@@ -86,7 +87,7 @@ def test_of_very_many_pictures_those_that_share_a_mask_are_looked_at(tmp_path: P
     for n in range(10, 20):
         write(tmp_path / "d", f"e{n}", ground(line(n)), line(n))
     import_folder(tmp_path / "d", catalogue, task=ONE)
-    files = [str(e.meta["file"]) for e in choose(catalogue.examples(), most=5)]
+    files = [e.file for e in choose(catalogue.examples(), most=5)]
     assert len(files) == len(set(files)) == 5
     assert sorted(files[:2]) == ["a.jpg", "b.jpg"]
     assert len(choose(catalogue.examples(), most=1)) == 2
@@ -159,3 +160,12 @@ def test_the_import_tells_of_it_and_draws_it(tmp_path: Path) -> None:
     drawn = run.invoke(app, ["label", "sheet", str(tmp_path / "t.png"), *project, "--doubtful"])
     assert drawn.exit_code == 0, drawn.output
     assert cv2.imread(str(tmp_path / "t.png")) is not None
+
+
+def test_a_damaged_mask_is_passed_over(tmp_path: Path, catalogue: Catalogue) -> None:
+    write(tmp_path / "d", "unseen", ground(line(2), depth=0), line(2))
+    write(tmp_path / "d", "damaged", ground(line(3), depth=0), line(3))
+    import_folder(tmp_path / "d", catalogue, task=ONE)
+    (damaged,) = [e for e in catalogue.examples() if e.file == "damaged.jpg"]
+    (catalogue.images / place(str(damaged.labels["crack"].value))).unlink()
+    assert [d.example.file for d in find_doubts(catalogue.examples(), ONE.names)] == ["unseen.jpg"]

@@ -56,6 +56,11 @@ class Example:
     source: str = ""
     near: bytes = field(default=b"", repr=False)
 
+    @property
+    def file(self) -> str:
+        """What people know the picture by: its name in the data set it came from."""
+        return str(self.meta.get("file", self.path.name))
+
 
 @dataclass(frozen=True, slots=True)
 class Said:

@@ -10,7 +10,7 @@ Knows nothing of how pictures came.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from telltale.dataset.catalogue import Catalogue, Example
 from telltale.dataset.masks import references, with_pixels
-from telltale.errors import ImageError
+from telltale.errors import TelltaleError
 from telltale.frame import Image
 from telltale.preprocess import MASK_UNKNOWN, decode
 from telltale.progress import Progress, Quiet
@@ -66,18 +66,13 @@ class Doubt:
     false: bool = False
 
     def __str__(self) -> str:
-        picture = f"picture {self.example.image_id} ({file_of(self.example)})"
+        picture = f"picture {self.example.image_id} ({self.example.file})"
         if self.kind == "unseen":
             return (
                 f"{picture}: what {self.name} marks looks like what is around it ({self.shows:.2f}; 0.5: nothing shows)"
             )
         shared = f"{picture}: its mask of {self.name} is that of {self.other}"
         return f"{shared}, and hardly shows here" if self.false else f"{shared} too"
-
-
-def file_of(example: Example) -> str:
-    """What people know a picture by."""
-    return str(example.meta.get("file", example.path.name))
 
 
 def find_doubts(examples: Sequence[Example], names: Sequence[str], progress: Progress | None = None) -> list[Doubt]:
@@ -93,7 +88,7 @@ def find_doubts(examples: Sequence[Example], names: Sequence[str], progress: Pro
         shared = _shared(there, name)
         unseen = [(e, value) for e, value in there if value <= UNSEEN and e.image_id not in shared]
         out += [*shared.values(), *(Doubt(e, name, "unseen", value) for e, value in unseen)]
-    return sorted(out, key=lambda doubt: (not doubt.false, doubt.kind, doubt.shows, file_of(doubt.example)))
+    return sorted(out, key=lambda doubt: (not doubt.false, doubt.kind, doubt.shows, doubt.example.file))
 
 
 def choose(examples: Sequence[Example], most: int = MOST) -> list[Example]:
@@ -136,7 +131,7 @@ def _shared(there: Sequence[tuple[Example, float]], name: str) -> dict[int, Doub
         for (example, value), is_false in zip(sharing, false, strict=True):
             if example is not owner or sum(false) < len(sharing) - 1:
                 other = owner if example is not owner else sharing[0][0]
-                out[example.image_id] = Doubt(example, name, "shared", value, file_of(other), is_false)
+                out[example.image_id] = Doubt(example, name, "shared", value, other.file, is_false)
     return out
 
 
@@ -148,13 +143,11 @@ def _is_plain(example: Example, name: str) -> bool:
 
 def _looks(example: Example, names: Sequence[str]) -> Iterator[tuple[str, float]]:
     """What shows of each mask of a picture; not of those too small to say."""
-    masks: Mapping[str, object] = {n: label.value for n, label in with_pixels(example, names).items()}
-    drawn = {name: value for name, value in masks.items() if isinstance(value, np.ndarray)}
-    if not drawn:
-        return
     try:
-        image = decode(example.path)
-    except (ImageError, OSError):
+        masks = {n: label.value for n, label in with_pixels(example, names).items()}
+        drawn = {name: value for name, value in masks.items() if isinstance(value, np.ndarray)}
+        image = decode(example.path) if drawn else np.empty((0, 0, 3), np.uint8)
+    except (TelltaleError, OSError):  # `Catalogue.verify` tells of damaged files
         return
     for name, mask in drawn.items():
         value = visibility(image, mask)

@@ -148,7 +148,7 @@ def _rows(task: Locate, seen: Seen, tally: LocateTally) -> Iterator[BoxRow]:
         objects, told, unsure, missed = (int(v) for v in tally.objects[k])
         truth, state = answer_of(tally.answers[k])
         yield BoxRow(
-            file=str(seen.example.meta.get("file", seen.example.path.name)),
+            file=seen.example.file,
             image_id=seen.example.image_id,
             group=seen.example.group,
             name=name,

@@ -39,7 +39,7 @@ def rows_of(task: Task, seen: Seen, tally: MaskTally) -> Iterator[MaskRow]:
         truth, state = answer_of(tally.answers[k])
         bins = np.argwhere(tally.scores[k])
         yield MaskRow(
-            file=str(seen.example.meta.get("file", seen.example.path.name)),
+            file=seen.example.file,
             image_id=seen.example.image_id,
             group=seen.example.group,
             name=name,
