@@ -84,6 +84,13 @@ def test_a_good_picture_changes_where_its_mask_says_and_hardly_beside_it(
     assert np.array_equal(painted.image[..., 0], painted.image[..., 2])  # a grey picture stays grey
 
 
+def test_a_patch_too_small_to_be_cloned_is_left_out() -> None:
+    good = texture(34, 34, 9724 % 7)
+    painted = paint_picture(np.random.default_rng(9724), good, ("patch",), 1, donor=texture(seed=99))
+    assert not painted.made
+    assert np.array_equal(painted.image, good)
+
+
 def test_the_pixels_that_change_most_are_in_the_mask() -> None:
     good, found = texture(200, 200), []
     for seed in range(12):

@@ -323,14 +323,18 @@ def _cut(rng: np.random.Generator, donor: Floats, width: int, height: int) -> Fl
     )
 
 
+LEAST_CLONED = 3
+"""Pixels of either side from which OpenCV's seamless cloning has an inside to solve for; it refuses less."""
+
+
 def _by_gradients(under: Floats, piece: Floats, cover: Floats) -> Floats:
     """The piece's gradients inside, the ground's colours at the border; the ground itself where that cannot be."""
     mask = np.where(cover > 0.5, 255, 0).astype(np.uint8)
     mask[[0, -1]] = 0
     mask[:, [0, -1]] = 0
-    if not mask.any():
-        return under
     x, y, w, h = cv2.boundingRect(mask)
+    if min(w, h) < LEAST_CLONED:
+        return under
     ground = np.clip(under * 255 + 0.5, 0, 255).astype(np.uint8)
     source = np.clip(piece * 255 + 0.5, 0, 255).astype(np.uint8)
     mixed = cv2.seamlessClone(source, ground, mask, (x + w // 2, y + h // 2), cv2.MIXED_CLONE)
