@@ -6,10 +6,11 @@ A kept mask is a grey PNG of its picture's size: 255 is on, 0 is not, 127 is wha
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -77,15 +78,17 @@ VOID = 255
 class NumberMask:
     """A picture file whose pixels are numbers of classes: on at some of them, not known at VOID.
 
+    pixels: reads it, for a picture of this width and height; the masks of all names share one reading.
     known: all that may stand there besides 0 and VOID; None: any.
     """
 
     path: Path
+    pixels: Callable[[int, int], NDArray[np.int64]]
     on: frozenset[int]
     known: frozenset[int] | None = None
 
     def read(self, width: int, height: int) -> Mask:
-        values = _pixels_of(self.path, width, height)
+        values = self.pixels(width, height)
         there = {int(value) for value in np.unique(values)}
         if self.known is not None and (there - {0, VOID} - self.known or there in ({VOID}, {0, VOID})):
             raise CatalogueError(
@@ -106,12 +109,13 @@ def by_number(
 
     Empty where the map has no number and `in_order` is false.
     """
+    pixels = functools.cache(functools.partial(_pixels_of, mask.path))
     meant = {int(word): said for word, said in class_map.items() if word.isdecimal() and 0 < int(word) < VOID}
     if meant:
         on = {name: frozenset(n for n, said in meant.items() if said.get(name) is True) for name in names}
-        return {name: NumberMask(mask.path, on[name]) for name in names}
+        return {name: NumberMask(mask.path, pixels, on[name]) for name in names}
     known = frozenset(range(1, len(names) + 1))
-    return {name: NumberMask(mask.path, frozenset({n}), known) for n, name in enumerate(names, 1) if in_order}
+    return {name: NumberMask(mask.path, pixels, frozenset({n}), known) for n, name in enumerate(names, 1) if in_order}
 
 
 @dataclass(frozen=True, slots=True)
